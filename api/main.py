@@ -1,0 +1,174 @@
+"""Compose the HTTP edge: settings, pools, routes. `python -m api.main` serves it."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from importlib.metadata import version
+from typing import Final
+
+import psycopg
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from api import health, problem_pages, problems
+from api.body_limit import BodyLimit
+from api.known_keys import KnownKeys
+from api.parts import Parts
+from api.request_id import RequestIds
+from api.system import routes as system_routes
+from api.transfers import routes as transfer_routes
+from api.transfers.intake import Intake
+from api.transfers.waiting import Endings
+from api.users import routes as user_routes
+from api.users.pins import Pins
+from api.users.tokens import Tokens
+from api.wallets import routes as wallet_routes
+from api.webhook_endpoints import routes as endpoint_routes
+from shared import clock
+from shared.database.connections import API, connect, intake_pool
+from shared.database.engine import reading_engine
+from shared.database.health import loses_commits
+from shared.database.ledger import count_lanes
+from shared.queue import WakeUps, apply_in
+from shared.secrets_at_rest import SecretsAtRest
+from shared.settings import ApiSettings, read_settings
+from shared.telemetry import configure_logging
+
+log = structlog.get_logger()
+
+INTAKE_CONNECTIONS: Final = 4
+"""One for the groups; the others for requests of a group that failed, which are then written side by side."""
+
+BODY_BYTES_MAX: Final = 64 * 1024
+STOP_SECONDS_MAX: Final = 10
+
+DESCRIPTION: Final = """
+Moves money between wallets, asynchronously and exactly once. Amounts are whole minor units (paisa, cents).
+
+`POST /v1/transfers` with an `Idempotency-Key` answers 202 once the transfer stands in the ledger's queue; it is applied
+soon after. Send the same request with the same key as often as you like: it has one effect. Ignore fields, statuses and
+codes that you do not know: the contract grows by addition.
+"""
+
+FSYNC_IS_OFF: Final = (
+    "This PostgreSQL runs with fsync=off and may lose what it has confirmed. Turn fsync on; "
+    "HISHAB_ALLOW_FSYNC_OFF=true is for tests alone."
+)
+
+
+def main() -> None:
+    """Serve until told to stop (SIGTERM, SIGINT)."""
+    # uvicorn raises the signal again once it has stopped in good order; that is not an error.
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    settings = read_settings(ApiSettings)
+    configure_logging(settings.log_format)
+    lane_count = wait_for_database(settings)
+    uvicorn.run(
+        make_app(settings, lane_count=lane_count),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS_MAX,
+    )
+
+
+def wait_for_database(settings: ApiSettings) -> int:
+    """Wait until PostgreSQL is there and its tables are made, and say how many lanes it has.
+
+    Raises:
+        SystemExit: It may lose commits that it has confirmed (fsync is off).
+    """
+    while True:
+        try:
+            with connect(settings.database_url, application_name="hishab-api", timeouts=API) as connection:
+                if loses_commits(connection) and not settings.allow_fsync_off:
+                    sys.exit(FSYNC_IS_OFF)
+                return count_lanes(connection)
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+            log.warning("api.waiting_for_postgresql", error=str(error).split("\n", 1)[0])
+            clock.pause(1)
+
+
+def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
+    """Make the application; nothing is connected before it starts."""
+    app = FastAPIOffline(
+        title="Hishab",
+        version=version("hishab"),
+        description=DESCRIPTION,
+        openapi_url="/openapi.json",
+        lifespan=_lifespan,
+    )
+    app.state.parts = make_parts(settings, lane_count=lane_count)
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
+    app.add_middleware(RequestIds)
+    problems.install(app)
+    for router in (
+        user_routes.token_router,
+        user_routes.router,
+        wallet_routes.router,
+        transfer_routes.router,
+        endpoint_routes.router,
+        system_routes.router,
+        problem_pages.router,
+        health.router,
+    ):
+        app.include_router(router)
+    return app
+
+
+def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
+    """Make what the routes stand on."""
+    pool = intake_pool(settings.database_url, size_max=INTAKE_CONNECTIONS)
+    wake_ups = WakeUps(settings.broker_url)
+    return Parts(
+        settings=settings,
+        engine=reading_engine(settings.database_url, pool_size=settings.database_pool_size),
+        intake_pool=pool,
+        intake=Intake(
+            pool,
+            lane_count=lane_count,
+            waiting_max=settings.intake_waiting_max,
+            wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
+        ),
+        endings=Endings(settings.database_url),
+        wake_ups=wake_ups,
+        known_keys=KnownKeys(),
+        tokens=Tokens(settings.token_keys),
+        pins=Pins(settings.pin_pepper),
+        endpoint_secrets=SecretsAtRest(settings.webhook_secret_keys),
+        lane_count=lane_count,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    parts: Parts = app.state.parts
+    await parts.intake_pool.open()
+    intake = asyncio.create_task(parts.intake.run(), name="intake")
+    endings = asyncio.create_task(parts.endings.run(), name="endings")
+    try:
+        yield
+    finally:
+        # The intake ends by itself, after its last commit: that one must not be cancelled.
+        parts.intake.stop()
+        await intake
+        endings.cancel()
+        await asyncio.gather(endings, return_exceptions=True)
+        await parts.intake_pool.close()
+        await parts.engine.dispose()
+        await asyncio.to_thread(parts.wake_ups.stop)
+
+
+def _exit(*_: object) -> None:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

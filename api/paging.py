@@ -1,0 +1,91 @@
+"""Page through lists: newest first, by keys and never by offsets, so that pages are stable while rows arrive."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Query, Request, Response
+
+from shared.domain.errors import CursorInvalid
+
+LIMIT_MAX: Final = 100
+
+Row = TypeVar("Row")
+Position = TypeVar("Position")
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Rows a page.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="The `next_cursor` of the page before.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One list of one caller, under one filter: cursors are bound to it."""
+
+    name: str
+    owner_id: str
+    filters: tuple[str | None, ...] = ()
+
+    def position(self, cursor: str | None, *, read: Callable[[str], Position]) -> Position | None:
+        """Read where the page before ended.
+
+        Args:
+            read: Reads a position, or raises ValueError: cursors are not signed, so anybody can make one.
+
+        Raises:
+            CursorInvalid: It is not a cursor of ours, or is another listing's.
+        """
+        if cursor is None:
+            return None
+        try:
+            binding, position = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=="))
+            found = read(position)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise CursorInvalid from error
+        if binding != self._binding:
+            raise CursorInvalid
+        return found
+
+    def cursor(self, position: object) -> str:
+        """Write down where a page ends."""
+        text = json.dumps([self._binding, str(position)], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @property
+    def _binding(self) -> str:
+        text = json.dumps([self.name, self.owner_id, *self.filters])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def number(text: str) -> int:
+    """Read a position that is a number.
+
+    Raises:
+        ValueError: It is none, or larger than any BIGINT.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def page(
+    rows: Sequence[Row],
+    *,
+    limit: int,
+    listing: Listing,
+    position: Callable[[Row], object],
+    show: Callable[[Row], dict[str, Any]],
+    request: Request,
+    response: Response,
+) -> dict[str, Any]:
+    """Make a page of rows that were read with one more than `limit`, and link to the next one."""
+    shown, has_more = rows[:limit], len(rows) > limit
+    next_cursor = listing.cursor(position(shown[-1])) if has_more else None
+    if next_cursor:
+        response.headers["Link"] = f'<{request.url.include_query_params(cursor=next_cursor)}>; rel="next"'
+    return {"data": [show(row) for row in shown], "has_more": has_more, "next_cursor": next_cursor}

@@ -1,0 +1,226 @@
+"""Answer every failure in one shape (RFC 9457), and give each its HTTP status: the only file that does."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import psycopg
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from shared.domain import errors
+
+log = structlog.get_logger()
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
+    errors.AuditNotFound: 404,
+    errors.CurrencyMismatch: 422,
+    errors.CurrencyUnknown: 422,
+    errors.CursorInvalid: 400,
+    errors.DestinationUnknown: 422,
+    errors.EmailTaken: 409,
+    errors.EndpointLimitReached: 409,
+    errors.EndpointNotFound: 404,
+    errors.ExternalIdTaken: 409,
+    errors.IdempotencyKeyInUse: 409,
+    errors.IdempotencyKeyInvalid: 400,
+    errors.IdempotencyKeyMissing: 400,
+    errors.IdempotencyKeyReused: 422,
+    errors.NotAuthenticated: 401,
+    errors.OutcomeUnknown: 503,
+    errors.QueueUnavailable: 503,
+    errors.SameWallet: 422,
+    errors.ScopeMissing: 403,
+    errors.ServiceUnavailable: 503,
+    errors.TransferNotFound: 404,
+    errors.WalletNotFound: 404,
+}
+
+CODE: Final[Mapping[type[errors.RequestRefused], str]] = {errors.ScopeMissing: "insufficient_scope"}
+"""Where the code is not the name of the error."""
+
+HEADERS: Final[Mapping[type[errors.RequestRefused], Mapping[str, str]]] = {
+    errors.NotAuthenticated: {"WWW-Authenticate": "Bearer"},
+    errors.IdempotencyKeyInUse: {"Retry-After": "1"},
+    errors.QueueUnavailable: {"Retry-After": "1"},
+    errors.OutcomeUnknown: {"Retry-After": "1"},
+    errors.ServiceUnavailable: {"Retry-After": "1"},
+}
+
+INVALID: Final = "Some fields are not as they should be; errors names each."
+DEFECT: Final = "This is a defect on our side. Nothing is known to have been done; tell us the request_id."
+
+ONE: Final = "<one>"
+MANY: Final = "<many>"
+"""Tags for a body that is either; no part of a pointer to a field, and no name that a field could have."""
+
+# What FastAPI and Starlette refuse by themselves.
+CODE_BY_STATUS: Final = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "media_type_unsupported",
+}
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+DETAIL_BY_STATUS: Final = {
+    404: "There is nothing at this address. /docs lists what there is.",
+    405: "This address does not take this method; the Allow header names those it takes.",
+    413: "The body is larger than this address takes.",
+    415: "Send the body as application/json.",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every failure as a problem."""
+    app.add_exception_handler(errors.RequestRefused, _refused)
+    app.add_exception_handler(HTTPException, _refused_by_framework)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(DBAPIError, _database_failed)
+    app.add_exception_handler(PoolTimeoutError, _unavailable)
+    app.add_exception_handler(psycopg.OperationalError, _unavailable)
+    app.add_exception_handler(Exception, _failed)
+
+
+def code_of(kind: type[errors.RequestRefused]) -> str:
+    """Name a refusal on the wire: `IdempotencyKeyReused` is `idempotency_key_reused`."""
+    return CODE.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def body(*, status: int, code: str, detail: str, instance: str, request_id: str) -> dict[str, Any]:
+    """Shape a problem."""
+    return {
+        "type": f"/problems/{code.replace('_', '-')}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        "request_id": request_id,
+    }
+
+
+def refusal_body(request: Request, reason: errors.RequestRefused) -> dict[str, Any]:
+    """Shape a refusal, for an answer of its own or for one item of many."""
+    return body(
+        status=STATUS[type(reason)],
+        code=code_of(type(reason)),
+        detail=reason.detail,
+        instance=request.url.path,
+        request_id=request.state.request_id,
+    )
+
+
+def documented(*kinds: type[errors.RequestRefused]) -> dict[int | str, dict[str, Any]]:
+    """Document refusals for OpenAPI, each with an example, under their statuses."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, code = STATUS[kind], code_of(kind)
+        example = body(status=status, code=code, detail=kind().detail, instance="/v1/…", request_id="0198c0de")
+        answer = answers.setdefault(
+            status,
+            {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}},
+        )
+        answer["content"][MEDIA_TYPE]["examples"][code] = {"value": example}
+    return answers
+
+
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RequestRefused)
+    return _answer(refusal_body(request, error), headers=HEADERS.get(type(error), {}))
+
+
+async def _refused_by_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = CODE_BY_STATUS.get(error.status_code, "malformed_request")
+    detail = DETAIL_BY_STATUS.get(error.status_code, str(error.detail))
+    headers = {"Allow": _allowed(request)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
+    return _answer(_body(request, status=error.status_code, code=code, detail=detail), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """List the methods that an address takes; Starlette names those of one of its routes only."""
+    routes = request.app.router.routes
+    takes = (m for m in METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes))
+    return ", ".join(takes)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problem = _body(request, status=422, code="validation_failed", detail=INVALID)
+    return _answer({**problem, "errors": [_named(item) for item in error.errors()]})
+
+
+async def _database_failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)
+    if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
+        return await _unavailable(request, error)
+    return await _failed(request, error)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("request.database_unavailable", path=request.url.path, error=str(error).split("\n", 1)[0])
+    return await _refused(request, errors.ServiceUnavailable())
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("request.failed", path=request.url.path, exc_info=error)
+    problem = _body(request, status=500, code="internal_error", detail=DEFECT)
+    # This answer is given outside the middleware that puts the id on all the others.
+    return _answer(problem, headers={"X-Request-ID": problem["request_id"]})
+
+
+def _named(item: Mapping[str, Any]) -> dict[str, str]:
+    """Name what is wrong with a field. Never what was in it: that may be a PIN."""
+    where: Sequence[Any] = item["loc"]
+    parts = [str(part) for part in where[1:] if part not in {ONE, MANY}]
+    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
+    return {"pointer": pointer, "code": item["type"], "detail": item["msg"]}
+
+
+def _body(request: Request, *, status: int, code: str, detail: str) -> dict[str, Any]:
+    return body(
+        status=status,
+        code=code,
+        detail=detail,
+        instance=request.url.path,
+        request_id=getattr(request.state, "request_id", ""),
+    )
+
+
+def _answer(problem: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(problem, status_code=problem["status"], headers=headers, media_type=MEDIA_TYPE)

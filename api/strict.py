@@ -1,0 +1,117 @@
+"""Read bodies strictly: what JSON leaves to chance is refused, and text that cannot be stored never gets further."""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from shared.domain.money import AMOUNT_MINOR_MAX
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class _UnspeakableError(ValueError):
+    """The JSON is of a kind that readers do not agree on. Says what, in words of ours."""
+
+
+class StrictModel(BaseModel):
+    """A body: no field that is not known, no value that is not of the type it should be."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON is read strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Hand the route a request that reads its JSON strictly."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if self.body_field is not None and media_type != "application/json":
+                raise HTTPException(415)
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return handle_strictly
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:  # noqa: ANN401 (what JSON may hold)
+        """Parse the body; duplicate keys, NaN and infinities are refused, and so is nesting without end.
+
+        Raises:
+            HTTPException: 400, with what is wrong.
+        """
+        try:
+            text = (await self.body()).decode("utf-8")
+            if text.startswith("\ufeff"):
+                raise _UnspeakableError("it begins with a byte order mark")
+            return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        except (UnicodeDecodeError, RecursionError, ValueError) as error:
+            raise HTTPException(400, f"The body is not valid JSON: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg} at line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case RecursionError():
+            return "it is nested too deeply"
+        case _UnspeakableError():
+            return str(error)
+        case _:
+            # Python refuses to read integers of more than 4,300 digits.
+            return "a number in it is too large"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _UnspeakableError("a key stands in it twice")
+    return found
+
+
+def _refuse_constant(_: str) -> None:
+    raise _UnspeakableError("NaN and infinities are not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise _UnspeakableError("a number in it is too large")
+    return number
+
+
+def _plain(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must not contain control characters or lone surrogates")
+    return text
+
+
+def _uuid(value: object) -> UUID:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise ValueError("must be a UUID, as 8-4-4-4-12 hex digits")
+    return UUID(value)
+
+
+def _email(text: str) -> str:
+    name, at, host = text.rpartition("@")
+    if not at or not name or "." not in host or re.search(r"\s", text):
+        raise ValueError("must be an email address")
+    return text.casefold()
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+Id = Annotated[UUID, BeforeValidator(_uuid)]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_plain), AfterValidator(_email)]
+Amount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX, description="In minor units (paisa, cents).")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")]

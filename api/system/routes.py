@@ -1,0 +1,52 @@
+"""Look at the system as a whole: how much money there is, and whether any is missing."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from api import problems
+from api.caller import FromCaller, FromOperator
+from api.parts import InTransaction
+from api.strict import Id, StrictRoute
+from api.system.schemas import show_audit
+from shared.database.audits import read_audit, request_audit
+from shared.database.wallets import read_issued
+from shared.domain.errors import AuditNotFound, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.identifiers import new_id
+
+router = APIRouter(tags=["system"], route_class=StrictRoute)
+
+
+@router.get("/v1/system/balance", responses=problems.documented(NotAuthenticated, ServiceUnavailable))
+async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
+    """Show how much money was issued, per currency: the sum over all wallets that do not issue any."""
+    del caller  # anybody with credentials may ask, as before
+    issued = await read_issued(tx)
+    return {"data": [{"currency": currency, "balance": balance} for currency, balance in issued.items()]}
+
+
+@router.post(
+    "/v1/system/audits",
+    status_code=202,
+    responses=problems.documented(NotAuthenticated, ScopeMissing, ServiceUnavailable),
+)
+async def post_audit(operator: FromOperator, tx: InTransaction, response: Response) -> dict[str, Any]:
+    """Ask that the whole ledger be audited; upkeep does it in the background."""
+    del operator
+    audit = show_audit(await request_audit(tx, new_id()))
+    response.headers["Location"] = audit["links"]["self"]
+    response.headers["Retry-After"] = "1"
+    return audit
+
+
+@router.get(
+    "/v1/system/audits/{audit_id}",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, AuditNotFound, ServiceUnavailable),
+)
+async def get_audit(audit_id: Id, operator: FromOperator, tx: InTransaction) -> dict[str, Any]:
+    """Show what an audit found."""
+    del operator
+    audit = await read_audit(tx, audit_id)
+    if audit is None:
+        raise AuditNotFound
+    return show_audit(audit)

@@ -1,0 +1,21 @@
+"""Shape what is answered about the system as a whole."""
+
+from typing import Any
+
+from shared.database.audits import Audit
+from shared.domain import wire
+
+
+def show_audit(audit: Audit) -> dict[str, Any]:
+    """Show how an audit stands, and once it is finished what it found."""
+    report = audit.report or {"holds": None, "summed": None, "violations": []}
+    status = "finished" if audit.finished_at else "running" if audit.started_at else "queued"
+    return {
+        "id": str(audit.id),
+        "status": status,
+        **report,
+        "requested_at": wire.moment(audit.requested_at),
+        "started_at": wire.moment(audit.started_at) if audit.started_at else None,
+        "finished_at": wire.moment(audit.finished_at) if audit.finished_at else None,
+        "links": {"self": f"/v1/system/audits/{audit.id}"},
+    }

@@ -1,0 +1,167 @@
+"""Say what the server's answers look like to us; whatever it adds later is passed over."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """Any resource: read-only, and deaf to fields it does not know, since the contract grows by addition."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Currency(Answer):
+    """A currency and how many decimals it has."""
+
+    code: str
+    exponent: int
+
+
+class Wallet(Answer):
+    """An owner's money in one currency."""
+
+    id: str
+    currency: str
+    balance_minor: int = Field(alias="balance")
+    entry_count: int = 0
+    external_id: str | None = None
+    kind: str = "personal"
+
+
+class Failure(Answer):
+    """Why no money moved."""
+
+    code: str
+    message: str = ""
+
+
+class Transfer(Answer):
+    """Money asked to move. `status` may be one that did not exist when this was written."""
+
+    id: str
+    status: str
+    amount_minor: int = Field(alias="amount")
+    currency: str
+    source_wallet_id: str
+    destination_wallet_id: str
+    reference: str | None = None
+    failure: Failure | None = None
+    completed_at: datetime | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether the status is final, also one we do not know."""
+        return self.completed_at is not None
+
+    @property
+    def failure_code(self) -> str:
+        """Return why it did not succeed: its failure's code or, without one, the status. Empty for a success."""
+        if self.status == "succeeded":
+            return ""
+        return (self.failure.code if self.failure else "") or self.status
+
+    @property
+    def failure_message(self) -> str:
+        """Return the same for people, as far as the server said it."""
+        return self.failure.message if self.failure else ""
+
+
+class AuditAnswer(Answer):
+    """A part of an audit. What it says beyond our knowledge is kept, for whoever reads it after us."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Violation(AuditAnswer):
+    """One place where the ledger does not hold."""
+
+    check: str
+    wallet_id: str | None = None
+    transfer_id: str | None = None
+    currency: str | None = None
+    expected: str | int | None = None
+    found: str | int | None = None
+    detail: str | None = None
+
+
+class CurrencySum(AuditAnswer):
+    """What there is of one currency. Money that was issued, and money that is held; in minor units."""
+
+    currency: str
+    wallets: int = 0
+    entries: int = 0
+    issued_minor: int | None = Field(default=None, alias="issued")
+    held_minor: int | None = Field(default=None, alias="held")
+
+
+class Sums(AuditAnswer):
+    """What an audit counted."""
+
+    transfers: int = 0
+    queued: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    currencies: list[CurrencySum] = []
+
+
+class Audit(AuditAnswer):
+    """A check of the whole ledger: asked for, running, or finished with its finding."""
+
+    id: str
+    status: str
+    holds: bool | None = None
+    summed: Sums | None = None
+    violations: list[Violation] = []
+
+
+class Problem(Answer):
+    """The body of every refusal (RFC 9457)."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    request_id: str | None = None
+    errors: list["ProblemPart"] = []
+
+
+class ProblemPart(Answer):
+    """What is wrong with one part of a request."""
+
+    pointer: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+class OpenedWallet(Answer):
+    """One item of a list of wallets asked for: the wallet (201: made now, 200: there already), or why not."""
+
+    status: int
+    wallet: Wallet | None = None
+    problem: Problem | None = None
+
+
+class CurrencyPage(Answer):
+    """Every currency."""
+
+    data: list[Currency]
+
+
+class WalletPage(Answer):
+    """Some wallets."""
+
+    data: list[Wallet]
+
+
+class TransferPage(Answer):
+    """Some transfers, newest first, and where the next page begins."""
+
+    data: list[Transfer]
+    has_more: bool = False
+    next_cursor: str | None = None
+
+
+class OpenedWallets(Answer):
+    """The answer to a list of wallets, in its order."""
+
+    data: list[OpenedWallet]

@@ -1,0 +1,23 @@
+"""The command line: one command a module of `hishab.commands`."""
+
+from typing import Final
+
+import typer
+
+from hishab.commands import audit, submit, up, wallets
+
+app: Final = typer.Typer(
+    name="hishab",
+    help="Hishab moves money between wallets, asynchronously and exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("up")(up.run)
+app.command("wallets")(wallets.run)
+app.command("submit")(submit.run)
+app.command("audit")(audit.run)
+
+
+def main() -> None:
+    """Run the command that was asked for."""
+    app()

@@ -1,0 +1,267 @@
+"""Accept transfers: put them and their places in the queue into the tables, many requests in one go."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString, assert_never
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, scalar_row, tuple_row
+
+from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
+from shared.domain.errors import (
+    CurrencyMismatch,
+    DestinationUnknown,
+    IdempotencyKeyReused,
+    RequestRefused,
+    SameWallet,
+    WalletNotFound,
+)
+from shared.domain.lane import lane_of
+from shared.domain.transfer import Transfer
+
+# Places in order of arrival, drawn before either table is written (the sequence has no cache, so the order holds
+# over all processes: whoever was answered has a lower place than whoever asks afterwards).
+DRAW_POSITIONS: LiteralString = "SELECT nextval('transfer_position') FROM generate_series(1, %(count)s)"
+
+# What the requests refer to. Reads wallets (wallets_pkey, or wallets_owner_id_currency_key for a default source and
+# for an email) and the keys that are taken (transfers_owner_id_idempotency_key_key). No locks: wallets are never
+# deleted and change neither owner nor currency.
+RESOLVE: LiteralString = """
+SELECT earlier.id AS earlier_id,
+       earlier.fingerprint AS earlier_fingerprint,
+       source.id AS source_id,
+       source.currency AS source_currency,
+       destination.id AS destination_id,
+       destination.owner_id AS destination_owner_id,
+       destination.currency AS destination_currency
+FROM unnest(%(owner_ids)s::uuid[], %(keys)s::text[], %(source_ids)s::uuid[], %(destination_ids)s::uuid[],
+            %(emails)s::text[], %(currencies)s::text[])
+     WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, n)
+LEFT JOIN transfers earlier ON earlier.owner_id = asked.owner_id AND earlier.idempotency_key = asked.key
+LEFT JOIN wallets own ON asked.source_id IS NULL
+     AND own.owner_id = asked.owner_id AND own.currency = asked.currency AND own.kind = 'personal'
+LEFT JOIN wallets source ON source.id = coalesce(asked.source_id, own.id) AND source.owner_id = asked.owner_id
+LEFT JOIN users payee ON payee.email = asked.email
+LEFT JOIN wallets payees ON payees.owner_id = payee.id AND payees.currency = asked.currency AND payees.kind = 'personal'
+LEFT JOIN wallets destination ON destination.id = coalesce(asked.destination_id, payees.id)
+ORDER BY asked.n
+"""
+
+# The promise of a 202: the transfer, and its place in the queue. A key that somebody else takes at this moment is
+# waited for (lock_timeout) and then left out; its row is not ours and gets no place in the queue.
+ACCEPT: LiteralString = """
+WITH accepted AS (
+    INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
+                           amount, currency, reference, note, metadata, idempotency_key, fingerprint, created_at)
+    SELECT id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
+           amount, currency, reference, note, metadata, idempotency_key, fingerprint, statement_timestamp()
+    FROM unnest(%(ids)s::uuid[], %(positions)s::bigint[], %(owner_ids)s::uuid[], %(destination_owner_ids)s::uuid[],
+                %(source_ids)s::uuid[], %(destination_ids)s::uuid[], %(amounts)s::bigint[], %(currencies)s::text[],
+                %(references)s::text[], %(notes)s::text[], %(metadata)s::json[], %(keys)s::text[],
+                %(fingerprints)s::bytea[])
+         AS asked (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
+                   amount, currency, reference, note, metadata, idempotency_key, fingerprint)
+    ON CONFLICT (owner_id, idempotency_key) DO NOTHING
+    RETURNING id, position, source_wallet_id, destination_wallet_id, amount, created_at
+)
+INSERT INTO queue (lane, position, transfer_id, source_wallet_id, destination_wallet_id, amount, accepted_at)
+SELECT lane_of.lane, accepted.position, accepted.id, source_wallet_id, destination_wallet_id, amount, created_at
+FROM accepted
+JOIN unnest(%(ids)s::uuid[], %(lanes)s::smallint[]) AS lane_of (id, lane) USING (id)
+ORDER BY accepted.position
+RETURNING transfer_id, accepted_at
+"""
+
+# The records behind replays. FOR SHARE makes this transaction's commit wait for a synchronous standby, so that a
+# replay cannot confirm a row that the standby does not have yet.
+READ_RECORDS: LiteralString = """
+SELECT id, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id, amount AS amount_minor, currency,
+       reference, note, metadata, position, created_at
+FROM transfers
+WHERE id = ANY(%(ids)s)
+FOR SHARE
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolved:
+    """What a request refers to, as far as it exists."""
+
+    earlier_id: UUID | None
+    earlier_fingerprint: bytes | None
+    source_id: UUID | None
+    source_currency: str | None
+    destination_id: UUID | None
+    destination_owner_id: UUID | None
+    destination_currency: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """May be accepted, between these wallets."""
+
+    source_id: UUID
+    destination_id: UUID
+    destination_owner_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replay:
+    """Was accepted before, as this transfer."""
+
+    transfer_id: UUID
+
+
+_Verdict = _Fresh | _Replay | RequestRefused
+
+
+async def accept(tx: AsyncConnection, requests: Sequence[TransferRequest], *, lane_count: int) -> list[Acceptance]:
+    """Accept transfers, each judged alone. True once the transaction is committed, which is the caller's to do.
+
+    Returns:
+        One ending per request, in the order given, which is their order of arrival.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: Another transaction has held one of the keys for two seconds.
+        psycopg.errors.DeadlockDetected: Try again.
+    """
+    verdicts = await _judge(tx, requests)
+    fresh = [(r, v) for r, v in zip(requests, verdicts, strict=True) if isinstance(v, _Fresh)]
+    accepted = await _write(tx, fresh, lane_count=lane_count)
+    # The key of a fresh request can be taken while it is written: by another process, or by its twin in this group.
+    overtaken = [r for r, _ in fresh if r.transfer_id not in accepted]
+    second = dict(zip((r.transfer_id for r in overtaken), await _judge(tx, overtaken), strict=True))
+    verdicts = [second.get(r.transfer_id, v) for r, v in zip(requests, verdicts, strict=True)]
+    records = await _read_records(tx, {v.transfer_id for v in verdicts if isinstance(v, _Replay)})
+    return [
+        _ending(verdict, request=request, accepted=accepted, records=records)
+        for request, verdict in zip(requests, verdicts, strict=True)
+    ]
+
+
+async def _judge(tx: AsyncConnection, requests: Sequence[TransferRequest]) -> list[_Verdict]:
+    if not requests:
+        return []
+    async with tx.cursor(row_factory=class_row(_Resolved)) as cursor:
+        await cursor.execute(
+            RESOLVE,
+            {
+                "owner_ids": [r.owner_id for r in requests],
+                "keys": [r.idempotency_key for r in requests],
+                "source_ids": [r.source_wallet_id for r in requests],
+                "destination_ids": [r.destination_wallet_id for r in requests],
+                "emails": [r.destination_email for r in requests],
+                "currencies": [r.currency for r in requests],
+            },
+        )
+        return [_verdict(r, found) for r, found in zip(requests, await cursor.fetchall(), strict=True)]
+
+
+def _verdict(request: TransferRequest, found: _Resolved) -> _Verdict:
+    """Judge one request. The key comes before everything that depends on state; then the first reason that holds."""
+    if found.earlier_id is not None:
+        same = found.earlier_fingerprint == request.fingerprint
+        return _Replay(transfer_id=found.earlier_id) if same else IdempotencyKeyReused()
+    if found.source_id is None:
+        return WalletNotFound()
+    if found.destination_id is None or found.destination_owner_id is None:
+        return DestinationUnknown()
+    if found.source_id == found.destination_id:
+        return SameWallet()
+    if not request.currency == found.source_currency == found.destination_currency:
+        return CurrencyMismatch()
+    return _Fresh(
+        source_id=found.source_id,
+        destination_id=found.destination_id,
+        destination_owner_id=found.destination_owner_id,
+    )
+
+
+async def _write(
+    tx: AsyncConnection, fresh: Sequence[tuple[TransferRequest, _Fresh]], *, lane_count: int
+) -> dict[UUID, Transfer]:
+    """Write what is fresh, and return it by id; a request whose key was taken meanwhile is missing from that."""
+    if not fresh:
+        return {}
+    positions = await _draw_positions(tx, len(fresh))
+    # In order of owner and key, in every process: two that meet with the same keys then wait instead of deadlocking.
+    rows = sorted(
+        zip(fresh, positions, strict=True), key=lambda row: (row[0][0].owner_id, row[0][0].idempotency_key or "")
+    )
+    async with tx.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            ACCEPT,
+            {
+                "ids": [r.transfer_id for (r, _), _ in rows],
+                "positions": [position for _, position in rows],
+                "lanes": [lane_of(f.source_id, lane_count=lane_count) for (_, f), _ in rows],
+                "owner_ids": [r.owner_id for (r, _), _ in rows],
+                "destination_owner_ids": [f.destination_owner_id for (_, f), _ in rows],
+                "source_ids": [f.source_id for (_, f), _ in rows],
+                "destination_ids": [f.destination_id for (_, f), _ in rows],
+                "amounts": [r.amount_minor for (r, _), _ in rows],
+                "currencies": [r.currency for (r, _), _ in rows],
+                "references": [r.reference for (r, _), _ in rows],
+                "notes": [r.note for (r, _), _ in rows],
+                "metadata": [None if r.metadata is None else json.dumps(r.metadata) for (r, _), _ in rows],
+                "keys": [r.idempotency_key for (r, _), _ in rows],
+                "fingerprints": [r.fingerprint for (r, _), _ in rows],
+            },
+        )
+        written: dict[UUID, datetime] = dict(await cursor.fetchall())
+    return {
+        request.transfer_id: _transfer(request, verdict, position=position, created_at=written[request.transfer_id])
+        for (request, verdict), position in rows
+        if request.transfer_id in written
+    }
+
+
+async def _draw_positions(tx: AsyncConnection, count: int) -> list[int]:
+    async with tx.cursor(row_factory=scalar_row) as cursor:
+        return sorted(await (await cursor.execute(DRAW_POSITIONS, {"count": count})).fetchall())
+
+
+async def _read_records(tx: AsyncConnection, transfer_ids: Collection[UUID]) -> dict[UUID, Transfer]:
+    if not transfer_ids:
+        return {}
+    async with tx.cursor(row_factory=class_row(Transfer)) as cursor:
+        await cursor.execute(READ_RECORDS, {"ids": list(transfer_ids)})
+        return {transfer.id: transfer for transfer in await cursor.fetchall()}
+
+
+def _ending(
+    verdict: _Verdict,
+    *,
+    request: TransferRequest,
+    accepted: Mapping[UUID, Transfer],
+    records: Mapping[UUID, Transfer],
+) -> Acceptance:
+    match verdict:
+        case _Fresh():
+            return Accepted(transfer=accepted[request.transfer_id], replayed=False)
+        case _Replay(transfer_id=transfer_id):
+            return Accepted(transfer=records[transfer_id], replayed=True)
+        case RequestRefused():
+            return Refused(reason=verdict)
+        case _:
+            assert_never(verdict)
+
+
+def _transfer(request: TransferRequest, verdict: _Fresh, *, position: int, created_at: datetime) -> Transfer:
+    return Transfer(
+        id=request.transfer_id,
+        owner_id=request.owner_id,
+        destination_owner_id=verdict.destination_owner_id,
+        source_wallet_id=verdict.source_id,
+        destination_wallet_id=verdict.destination_id,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        reference=request.reference,
+        note=request.note,
+        metadata=request.metadata,
+        position=position,
+        created_at=created_at,
+    )

@@ -1,0 +1,31 @@
+"""Take up the audits that were asked for, and write down what they found."""
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import scalar_row
+from psycopg.types.json import Json
+
+# Oldest first; one that was begun by a process that died is begun again. Two upkeeps may carry out the same one, which
+# costs time and nothing else.
+CLAIM: LiteralString = """
+UPDATE audits SET started_at = clock_timestamp()
+WHERE id = (
+    SELECT id FROM audits WHERE finished_at IS NULL ORDER BY id LIMIT 1
+)
+RETURNING id
+"""
+
+FINISH: LiteralString = "UPDATE audits SET finished_at = clock_timestamp(), report = %(report)s WHERE id = %(id)s"
+
+
+def claim_audit(connection: Connection) -> UUID | None:
+    """Begin the next audit that was asked for, or return None if there is none."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(CLAIM).fetchone()
+
+
+def finish_audit(connection: Connection, audit_id: UUID, *, report: dict[str, Any]) -> None:
+    """Write down what an audit found."""
+    connection.execute(FINISH, {"id": audit_id, "report": Json(report)})

@@ -1,0 +1,73 @@
+"""Commit, and say truly what became of it: done, not done, or unknown."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection, errors
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from shared.domain.errors import OutcomeUnknown, QueueUnavailable
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+COMMIT_SECONDS_MAX: Final = 10.0
+"""Beyond PostgreSQL's own time limits: for a server that is frozen, or cut off without a word."""
+
+COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
+"""The warning of a commit that stopped waiting for its synchronous standby: it stands, but a failover may lose it."""
+
+# These speak of the requests and not of the database; whoever asked knows what to do about them.
+ABOUT_THE_REQUESTS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+
+
+async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Run work in one transaction and commit it.
+
+    Never cancel this: psycopg would cancel the statement under way, and a cancelled COMMIT reports success although its
+    standby does not have the row. Run it in a task of its own.
+
+    Raises:
+        QueueUnavailable: PostgreSQL could not take it. Nothing was written.
+        OutcomeUnknown: The connection was lost at the commit.
+        psycopg.Error: Any other trouble; nothing was written.
+    """
+    committing = False
+    warnings: list[str | None] = []
+
+    def note(notice: psycopg.errors.Diagnostic) -> None:
+        warnings.append(notice.sqlstate)
+
+    try:
+        async with pool.connection() as connection:
+            connection.add_notice_handler(note)
+            deadline = asyncio.get_running_loop().call_later(COMMIT_SECONDS_MAX, _hang_up, connection)
+            try:
+                async with connection.transaction():
+                    result = await work(connection)
+                    committing = True
+            finally:
+                deadline.cancel()
+                connection.remove_notice_handler(note)
+    except ABOUT_THE_REQUESTS:
+        raise
+    except (PoolTimeout, PoolClosed) as error:
+        raise QueueUnavailable from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        log.warning("commit.failed", committing=committing, error=str(error))
+        raise (OutcomeUnknown if committing else QueueUnavailable) from error
+    if COMMITTED_ON_PRIMARY_ONLY in warnings:
+        raise OutcomeUnknown
+    return result
+
+
+def _hang_up(connection: AsyncConnection) -> None:
+    """Shut the socket under a connection, which ends whatever waits on it without sending PostgreSQL a cancel."""
+    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,272 @@
+"""Declare the tables. Facts are appended and never changed; only wallets and small work tables are updated."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+MOMENT = DateTime(timezone=True)
+
+# One for the whole system, no cache: positions are drawn in order of arrival, whichever process draws them.
+TRANSFER_POSITION = Sequence("transfer_position", metadata=METADATA, data_type=BigInteger, cache=1)
+
+CURRENCIES = Table(
+    "currencies",
+    METADATA,
+    Column("code", Text, primary_key=True),
+    Column("exponent", SmallInteger, nullable=False),
+    comment="ISO 4217: how many digits of an amount stand behind the point.",
+)
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("pin_hash", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    UniqueConstraint("email"),
+    comment="A person. The email is case-folded; the PIN is argon2id over an HMAC with a pepper kept elsewhere.",
+)
+
+WALLETS = Table(
+    "wallets",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("currency", Text, ForeignKey("currencies.code"), nullable=False),
+    Column("external_id", Text),
+    Column("balance", BigInteger, nullable=False),
+    Column("floor", BigInteger),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    CheckConstraint("balance >= floor", name="balance_not_below_floor"),
+    CheckConstraint("balance BETWEEN -1000000000000000000 AND 1000000000000000000", name="balance_within_limit"),
+    CheckConstraint("kind IN ('personal', 'operator', 'issuance')", name="kind_known"),
+    CheckConstraint("(kind = 'issuance') = (floor IS NULL)", name="only_issuance_without_floor"),
+    CheckConstraint("(kind = 'operator') = (external_id IS NOT NULL)", name="operators_wallets_are_named"),
+    UniqueConstraint("owner_id", "external_id"),
+    Index(
+        "wallets_owner_id_currency_key",
+        "owner_id",
+        "currency",
+        unique=True,
+        postgresql_where=text("kind = 'personal'"),
+    ),
+    Index("wallets_issuance_currency_key", "currency", unique=True, postgresql_where=text("kind = 'issuance'")),
+    Index("wallets_owner_id_id_idx", "owner_id", "id"),
+    # Room on each page for the next version of a row: balance updates then touch no index (faults.md, P7),
+    # which is also why there is no index on a balance.
+    postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.02"},
+    comment="An owner's money in one currency. Never deleted, so the hot tables need no foreign keys to it.",
+)
+
+TRANSFERS = Table(
+    "transfers",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("destination_owner_id", Uuid, nullable=False),
+    Column("source_wallet_id", Uuid, nullable=False),
+    Column("destination_wallet_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reference", Text),
+    Column("note", Text),
+    # json and not jsonb: the caller's order of keys is kept, and a replay gives it back byte for byte.
+    Column("metadata", JSON),
+    Column("idempotency_key", Text),
+    Column("fingerprint", LargeBinary),
+    Column("created_at", MOMENT, nullable=False),
+    CheckConstraint("amount BETWEEN 1 AND 1000000000000", name="amount_within_limits"),
+    CheckConstraint("source_wallet_id <> destination_wallet_id", name="wallets_differ"),
+    CheckConstraint("(idempotency_key IS NULL) = (fingerprint IS NULL)", name="key_has_fingerprint"),
+    UniqueConstraint("owner_id", "idempotency_key"),
+    Index("transfers_owner_id_position_key", "owner_id", "position", unique=True),
+    Index("transfers_destination_owner_id_position_key", "destination_owner_id", "position", unique=True),
+    comment="What was asked and accepted. Never updated: how it ended stands in events.",
+)
+
+LANES = Table(
+    "lanes",
+    METADATA,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("event_number", BigInteger, nullable=False, server_default=text("0")),
+    Column("busy_by", Uuid),
+    Column("busy_since", MOMENT),
+    Column("last_applied_at", MOMENT),
+    Column("careful_transfers_left", SmallInteger, nullable=False, server_default=text("0")),
+    Column("unprocessable_in_a_row", SmallInteger, nullable=False, server_default=text("0")),
+    Column("stopped_at", MOMENT),
+    CheckConstraint("(busy_by IS NULL) = (busy_since IS NULL)", name="busy_is_by_somebody"),
+    postgresql_with={"fillfactor": "50"},
+    comment="Worked by whoever holds the lock on its row. Lane 0 only numbers events that are not a transfer's.",
+)
+
+QUEUE = Table(
+    "queue",
+    METADATA,
+    # No foreign key to lanes: an intake under way would hide the lane from the worker (architecture.md, section 4).
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer_id", Uuid, nullable=False),
+    Column("source_wallet_id", Uuid, nullable=False),
+    Column("destination_wallet_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("accepted_at", MOMENT, nullable=False),
+    postgresql_with={
+        "fillfactor": "90",
+        # Every row that is put in is deleted soon: clean up early, and without pausing.
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_cost_delay": "0",
+    },
+    comment="A transfer waiting in its lane. Deleted by the transaction that applies it.",
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("lane", SmallInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("transfer_id", Uuid),
+    Column("version", SmallInteger),
+    Column("failure_code", Text),
+    Column("defect", Text),
+    Column("created_at", MOMENT, nullable=False),
+    CheckConstraint("(transfer_id IS NULL) = (version IS NULL)", name="version_is_of_transfer"),
+    CheckConstraint("(type = 'transfer.failed') = (failure_code IS NOT NULL)", name="failure_has_code"),
+    CheckConstraint("(failure_code = 'unprocessable') OR defect IS NULL", name="defect_is_of_unprocessable"),
+    UniqueConstraint("transfer_id", "version"),
+    UniqueConstraint("lane", "number"),
+    comment="One thing that happened: status history and what webhooks tell, numbered per lane in order of commit.",
+)
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("wallet_id", Uuid, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("balance_after", BigInteger, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    CheckConstraint("amount <> 0", name="amount_not_zero"),
+    UniqueConstraint("transfer_id", "wallet_id"),
+    comment="One movement on one wallet, numbered without gaps. A trigger holds that a transfer's sum to zero.",
+)
+
+WEBHOOK_ENDPOINTS = Table(
+    "webhook_endpoints",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text),
+    Column("event_types", ARRAY(Text)),
+    Column("secret_encrypted", LargeBinary, nullable=False),
+    Column("place", SmallInteger, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("deleted_at", MOMENT),
+    # An owner has ten places: whoever races for the last one meets the index, not a count that was read too early.
+    CheckConstraint("place BETWEEN 1 AND 10", name="place_within_limit"),
+    Index(
+        "webhook_endpoints_owner_id_place_key",
+        "owner_id",
+        "place",
+        unique=True,
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+    Index("webhook_endpoints_owner_id_idx", "owner_id", "id"),
+    comment="Who listens. Marked deleted, never removed. No event types means all of them.",
+)
+
+WEBHOOK_DELIVERIES = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id"), nullable=False),
+    Column("event_id", Uuid, ForeignKey("events.id"), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_attempt_at", MOMENT),
+    Column("claim_id", Uuid),
+    Column("created_at", MOMENT, nullable=False),
+    Column("finished_at", MOMENT),
+    CheckConstraint("status IN ('pending', 'delivered', 'exhausted')", name="status_known"),
+    CheckConstraint("(status = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_is_due"),
+    CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="finished_has_time"),
+    UniqueConstraint("endpoint_id", "event_id"),
+    # By endpoint first, so that the endless arrears of one are stepped over to get to the next.
+    Index("webhook_deliveries_due_idx", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
+    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
+    comment="What an endpoint is owed: which bytes, and when next. A claim pushes that time ahead of its send.",
+)
+
+WEBHOOK_ATTEMPTS = Table(
+    "webhook_attempts",
+    METADATA,
+    Column("delivery_id", Uuid, ForeignKey("webhook_deliveries.id"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("started_at", MOMENT, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("http_status", SmallInteger),
+    Column("error", Text),
+    Column("answer_excerpt", Text),
+    comment="What was tried: an HTTP status, or the class of the error that came instead.",
+)
+
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    UniqueConstraint("key_hash"),
+    comment="SHA-256 of a key of 32 random bytes; the key itself is shown once and kept nowhere.",
+)
+
+AUDITS = Table(
+    "audits",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("requested_at", MOMENT, nullable=False),
+    Column("started_at", MOMENT),
+    Column("finished_at", MOMENT),
+    Column("report", JSON),
+    CheckConstraint("(finished_at IS NULL) = (report IS NULL)", name="finished_has_report"),
+    comment="Asked for over HTTP, carried out by upkeep: is any money missing?",
+)

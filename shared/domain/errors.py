@@ -1,0 +1,97 @@
+"""Name what can be wrong with a request, in the trade's words; the edge says each in HTTP's (`api/problems.py`)."""
+
+
+class RequestRefused(Exception):
+    """The request was understood and is not done; nothing was written. Each kind's docstring tells the caller why."""
+
+    @property
+    def detail(self) -> str:
+        """Say what is wrong and what to do about it."""
+        return " ".join((type(self).__doc__ or "").split())
+
+
+class IdempotencyKeyMissing(RequestRefused):
+    """Send an Idempotency-Key header, a new one for each transfer and the same one for each retry of it."""
+
+
+class IdempotencyKeyInvalid(RequestRefused):
+    """An Idempotency-Key has 1 to 255 visible ASCII characters and no spaces."""
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """This Idempotency-Key was used for another request. Use a new key for a new transfer."""
+
+
+class IdempotencyKeyInUse(RequestRefused):
+    """Another request with this Idempotency-Key is under way. Send the same request again in a second."""
+
+
+class WalletNotFound(RequestRefused):
+    """There is no such wallet, or it is not yours."""
+
+
+class DestinationUnknown(RequestRefused):
+    """There is no such destination: no wallet has that id, or nobody with that email has a wallet in that currency."""
+
+
+class SameWallet(RequestRefused):
+    """Source and destination are the same wallet."""
+
+
+class CurrencyMismatch(RequestRefused):
+    """Source, destination and amount must be in one currency."""
+
+
+class CurrencyUnknown(RequestRefused):
+    """There is no such currency. `GET /v1/currencies` lists them."""
+
+
+class EmailTaken(RequestRefused):
+    """Somebody has signed up with this email. If it was you, log in."""
+
+
+class ExternalIdTaken(RequestRefused):
+    """A wallet with this external_id exists in another currency."""
+
+
+class TransferNotFound(RequestRefused):
+    """There is no such transfer, or it is not yours."""
+
+
+class EndpointNotFound(RequestRefused):
+    """There is no such webhook endpoint, or it is not yours."""
+
+
+class EndpointLimitReached(RequestRefused):
+    """An owner has at most ten webhook endpoints. Delete one first."""
+
+
+class AuditNotFound(RequestRefused):
+    """There is no such audit."""
+
+
+class NotAuthenticated(RequestRefused):
+    """Send `Authorization: Bearer` with a token from `POST /v1/token`, or with an API key."""
+
+
+class ScopeMissing(RequestRefused):
+    """These credentials do not carry the scope that this call needs."""
+
+
+class CursorInvalid(RequestRefused):
+    """This cursor is not one of ours, or belongs to another list. Start again without it."""
+
+
+class QueueUnavailable(RequestRefused):
+    """The transfer was not accepted, and nothing was written. Send the same request again after Retry-After seconds."""
+
+
+class OutcomeUnknown(RequestRefused):
+    """The connection to the database was lost at the commit, so the request may have been accepted or not.
+
+    Send the same request again, with the same Idempotency-Key.
+    """
+
+
+class ServiceUnavailable(RequestRefused):
+    """The database cannot be reached at this moment. Try again after Retry-After seconds."""

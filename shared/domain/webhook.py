@@ -1,0 +1,48 @@
+"""Say which endpoints are owed an event, and what each is told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from shared.domain import wire
+from shared.domain.transfer import Ending, Status, Transfer
+
+TRANSFER_SUCCEEDED: Final = "transfer.succeeded"
+TRANSFER_FAILED: Final = "transfer.failed"
+EVENT_TYPES: Final = (TRANSFER_SUCCEEDED, TRANSFER_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Who listens. `event_types` is None for all of them."""
+
+    id: UUID
+    owner_id: UUID
+    event_types: tuple[str, ...] | None
+
+    def wants(self, event_type: str) -> bool:
+        """Say whether it asked for events of this type."""
+        return self.event_types is None or event_type in self.event_types
+
+
+def event_type(ending: Ending) -> str:
+    """Name the event of a transfer's end."""
+    return TRANSFER_SUCCEEDED if ending.status is Status.SUCCEEDED else TRANSFER_FAILED
+
+
+def endpoints_owed(transfer: Transfer, *, ending: Ending, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """Choose who is told: the payer of both ends, the payee of success alone."""
+    told = {transfer.owner_id}
+    if ending.status is Status.SUCCEEDED:
+        told.add(transfer.destination_owner_id)
+    return [e for e in endpoints if e.owner_id in told and e.wants(event_type(ending))]
+
+
+def body(event_name: str, *, transfer: Transfer, ending: Ending, viewer_id: UUID) -> bytes:
+    """Render what is sent, once: every attempt sends the same bytes."""
+    data: dict[str, Any] = wire.reading(transfer, ending=ending, viewer_id=viewer_id)
+    data["previous_status"] = Status.QUEUED
+    return wire.to_json(
+        {"type": event_type(ending), "id": event_name, "timestamp": wire.moment(ending.at), "data": data}
+    )

@@ -1,0 +1,54 @@
+"""Show transfers as callers see them: the same JSON in an answer, in a stream and in a webhook."""
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, FAILURE_MESSAGES, Ending, Status, Transfer
+
+
+def acceptance(transfer: Transfer) -> bytes:
+    """Render the body of a 202, the same bytes at every replay.
+
+    A record and not a reading: made from the immutable row alone, in a frozen shape. Fields that are added later join
+    `reading` only.
+    """
+    return to_json(_shape(transfer, ending=None))
+
+
+def reading(transfer: Transfer, *, ending: Ending | None, viewer_id: UUID) -> dict[str, Any]:
+    """Show how a transfer stands to one of its two owners; its metadata is the payer's alone."""
+    shape = _shape(transfer, ending=ending)
+    return shape if viewer_id == transfer.owner_id else {**shape, "metadata": None}
+
+
+def moment(at: datetime) -> str:
+    """Spell a time: RFC 3339, UTC, six digits."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_json(value: object) -> bytes:
+    """Spell a value as JSON in UTF-8: no spaces, keys in the order given."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _shape(transfer: Transfer, *, ending: Ending | None) -> dict[str, Any]:
+    failure_code = ending.failure_code if ending else None
+    return {
+        "id": str(transfer.id),
+        "status": ending.status if ending else Status.QUEUED,
+        "version": ENDED_VERSION if ending else ACCEPTED_VERSION,
+        "amount": transfer.amount_minor,
+        "currency": transfer.currency,
+        "source_wallet_id": str(transfer.source_wallet_id),
+        "destination_wallet_id": str(transfer.destination_wallet_id),
+        "reference": transfer.reference,
+        "note": transfer.note,
+        "metadata": transfer.metadata,
+        "failure": {"code": failure_code, "message": FAILURE_MESSAGES[failure_code]} if failure_code else None,
+        "created_at": moment(transfer.created_at),
+        "updated_at": moment(ending.at if ending else transfer.created_at),
+        "completed_at": moment(ending.at) if ending else None,
+        "links": {"self": f"/v1/transfers/{transfer.id}", "events": f"/v1/transfers/{transfer.id}/events"},
+    }

@@ -1,0 +1,127 @@
+"""Read the settings: once, in a composition root, frozen, and passed down from there."""
+
+import sys
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRET_BYTES_MIN = 32
+
+
+class Settings(BaseSettings):
+    """What every process needs to know. Each field is read from `HISHAB_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="HISHAB_", frozen=True, extra="ignore")
+
+    database_url: str
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    log_format: Literal["console", "json"] = "console"
+
+
+class MigrationSettings(Settings):
+    """What making or upgrading the database needs to know.
+
+    Attributes:
+        lane_count: How many lanes a new database gets. Ignored when it has some: changing the count is a runbook.
+    """
+
+    lane_count: int = Field(default=1, ge=1, le=64)
+
+
+class ApiSettings(Settings):
+    """What the edge needs to know.
+
+    Attributes:
+        token_keys: `kid:hex` pairs; the first signs, all of them verify.
+        pin_pepper: Hex; keyed into every PIN's hash, kept out of the database.
+        webhook_secret_keys: Fernet keys; the first encrypts endpoints' secrets, all of them decrypt.
+        webhook_https_only: Refuse to register endpoints that are not https.
+        opening_grant_minor: What a new user's BDT wallet is given, in paisa. Source: the predecessor, 5,000 taka.
+        database_pool_size: Connections for everything but accepting. Source: faults.md, section 2.2.
+        intake_waiting_max: Requests that may wait for the next write before callers are told to come back.
+        allow_fsync_off: Tests only; otherwise a PostgreSQL that may lose commits is refused.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    token_keys: Annotated[tuple[tuple[str, bytes], ...], NoDecode]
+    pin_pepper: Annotated[bytes, NoDecode]
+    webhook_secret_keys: Annotated[tuple[str, ...], NoDecode]
+    webhook_https_only: bool = True
+    opening_grant_minor: int = Field(default=500_000, ge=1, le=10**12)
+    database_pool_size: int = Field(default=10, ge=2, le=100)
+    intake_waiting_max: int = Field(default=5_000, ge=1)
+    allow_fsync_off: bool = False
+
+    @field_validator("token_keys", mode="before")
+    @classmethod
+    def _read_token_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition(":") for pair in value.split(",")]
+        return tuple((key_id.strip(), _secret(secret)) for key_id, _, secret in pairs)
+
+    @field_validator("pin_pepper", mode="before")
+    @classmethod
+    def _read_pepper(cls, value: object) -> object:
+        return _secret(value) if isinstance(value, str) else value
+
+    @field_validator("webhook_secret_keys", mode="before")
+    @classmethod
+    def _read_secret_keys(cls, value: object) -> object:
+        return _listed(value)
+
+
+class WorkerSettings(Settings):
+    """What the background needs to know.
+
+    Attributes:
+        lane_processes: Lanes drained at once by one lane worker. Source: architecture.md, section 4.
+        webhook_allowed_cidrs: Ranges that webhooks may reach although they are not public (local testing).
+        webhook_retry_seconds: How long after a failed attempt the next one follows, each give or take a fifth.
+            Source: webhooks.md, section Delivery.
+        sweep_age_seconds: How old the head of an idle lane is when upkeep takes its wake-up for lost.
+    """
+
+    lane_processes: int = Field(default=1, ge=1, le=64)
+    webhook_secret_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    webhook_https_only: bool = True
+    webhook_allowed_cidrs: Annotated[tuple[str, ...], NoDecode] = ()
+    webhook_retry_seconds: Annotated[tuple[float, ...], NoDecode] = (
+        5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
+    )  # fmt: skip
+    sweep_age_seconds: float = Field(default=1.0, gt=0)
+
+    @field_validator("webhook_secret_keys", "webhook_allowed_cidrs", "webhook_retry_seconds", mode="before")
+    @classmethod
+    def _read_list(cls, value: object) -> object:
+        return _listed(value)
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def read_settings(kind: type[Kind]) -> Kind:
+    """Read the settings of a process from its environment.
+
+    Raises:
+        SystemExit: Something is missing or not as it should be; says what, and not what it was.
+    """
+    try:
+        return kind()  # pyright: ignore[reportCallIssue] (the fields come from the environment)
+    except ValidationError as error:
+        wrong = [f"HISHAB_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        sys.exit("The settings are not complete.\n" + "\n".join(wrong))
+
+
+def _listed(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _secret(text: str) -> bytes:
+    secret = bytes.fromhex(text.strip())
+    if len(secret) < SECRET_BYTES_MIN:
+        message = f"a secret needs at least {SECRET_BYTES_MIN} bytes, as hex; this one has {len(secret)}"
+        raise ValueError(message)
+    return secret

@@ -1,0 +1,58 @@
+"""Read our documents, and look up what they point at: the tests that promises name, the files that links lead to."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+_PROMISE = re.compile(r"^\|\s*\**(G\d+)\b")
+_NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)((?:::\w+)+)")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def broken_links(markdown: str, *, folder: Path) -> Iterator[str]:
+    """Find links to files that do not exist.
+
+    Args:
+        markdown: The document. Addresses on other machines are not followed.
+        folder: Where it lies.
+    """
+    for target in _LINK.findall(markdown):
+        if "://" not in target and not target.startswith("mailto:") and not (folder / target).exists():
+            yield target
+
+
+def promised_tests(markdown: str) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Read which tests each promise names, as (file, names inside it): `tests/x/test_y.py::TestA::test_b`."""
+    promises: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for line in markdown.splitlines():
+        if promise := _PROMISE.match(line):
+            tests = [(path, tuple(names.split("::")[1:])) for path, names in _NAMED_TEST.findall(line)]
+            promises.setdefault(promise[1], []).extend(tests)
+    return promises
+
+
+def missing_tests(markdown: str, *, promises: frozenset[str], root: Path) -> Iterator[str]:
+    """Find promises without a row, rows without a test, and tests that do not exist."""
+    promised = promised_tests(markdown)
+    for promise in sorted(promises | promised.keys()):
+        tests = promised.get(promise, [])
+        if not tests:
+            yield f"{promise} names no test"
+        for path, names in tests:
+            if not _exists(root / path, names):
+                yield f"{promise} names {path}::{'::'.join(names)}, which does not exist"
+
+
+def _exists(path: Path, names: tuple[str, ...]) -> bool:
+    if not path.is_file():
+        return False
+    found: Definition | ast.Module = ast.parse(path.read_text(encoding="utf-8"))
+    for name in names:
+        inner = next((node for node in found.body if isinstance(node, Definition) and node.name == name), None)
+        if inner is None:
+            return False
+        found = inner
+    return names[-1].startswith("test_")

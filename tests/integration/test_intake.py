@@ -1,0 +1,228 @@
+"""What intake promises: an answer is a committed row, a key has one effect, and each request's trouble is its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+import structlog
+
+from api.transfers.intake import Intake
+from shared.database.connections import WORKER, connect, intake_pool
+from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
+from shared.domain.errors import (
+    CurrencyMismatch,
+    DestinationUnknown,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+    QueueUnavailable,
+    SameWallet,
+    WalletNotFound,
+)
+from shared.identifiers import new_id
+from tests.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+COUNT_WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'hishab-intake' AND datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Generator[Ledger]:
+    ledger = Ledger.on(database_url)
+    with ledger.connection:
+        yield ledger
+
+
+@asynccontextmanager
+async def intake_on(
+    ledger: Ledger, *, woken: list[int] | None = None, waiting_max: int = 1_000
+) -> AsyncGenerator[Intake]:
+    """Run an intake until the block is left."""
+    async with intake_pool(ledger.database_url, size_max=4) as pool:
+        wakes: list[int] = [] if woken is None else woken
+        intake = Intake(pool, lane_count=1, waiting_max=waiting_max, wake_lane=wakes.append)
+        running = asyncio.create_task(intake.run())
+        yield intake
+        intake.stop()
+        await running
+
+
+async def accept_all(intake: Intake, requests: Sequence[TransferRequest]) -> list[Acceptance]:
+    return await asyncio.gather(*(intake.accept(request) for request in requests))
+
+
+def codes(acceptances: Sequence[Acceptance]) -> list[type | None]:
+    return [type(a.reason) if isinstance(a, Refused) else None for a in acceptances]
+
+
+@contextmanager
+def key_held(ledger: Ledger, key: str, source_id: UUID, destination_id: UUID) -> Generator[None]:
+    """Have a request with this key under way elsewhere, which comes to nothing when the block is left."""
+    with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction() as held:
+        other.execute(
+            "INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id,"
+            " destination_wallet_id, amount, currency, idempotency_key, fingerprint, created_at)"
+            " SELECT %s, 1000000, owner_id, owner_id, %s, %s, 1, currency, %s, '', now() FROM wallets WHERE id = %s",
+            (new_id(), source_id, destination_id, key, source_id),
+        )
+        yield
+        raise psycopg.Rollback(held)
+
+
+class TestAccept:
+    async def test_answers_when_the_row_is_committed_and_wakes_the_lane(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        woken: list[int] = []
+        async with intake_on(ledger, woken=woken) as intake:
+            acceptance = await intake.accept(ledger.request(source, destination, 5, key="k"))
+            assert isinstance(acceptance, Accepted)
+            assert ledger.value("SELECT amount FROM queue WHERE transfer_id = %s", acceptance.transfer.id) == 5
+        assert woken == [1]
+
+    async def test_numbers_requests_in_order_of_arrival(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            # Keys in descending order: rows are written by key, places are given by arrival.
+            acceptances = await accept_all(
+                intake, [ledger.request(source, destination, 1, key=f"k{n:03}") for n in range(99, -1, -1)]
+            )
+        positions = [a.transfer.position for a in acceptances if isinstance(a, Accepted)]
+        assert len(positions) == 100
+        assert positions == sorted(positions)
+
+    async def test_each_request_gets_its_own_answer(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        euro = ledger.value("SELECT id FROM wallets WHERE kind = 'issuance' AND currency = 'EUR'")
+        async with intake_on(ledger) as intake:
+            acceptances = await accept_all(
+                intake,
+                [
+                    ledger.request(source, destination, 1, key="good"),
+                    ledger.request(new_id(), destination, 1, key="no source"),
+                    ledger.request(source, new_id(), 1, key="no destination"),
+                    ledger.request(source, source, 1, key="same"),
+                    ledger.request(source, euro, 1, key="currency"),
+                ],
+            )
+        assert codes(acceptances) == [None, WalletNotFound, DestinationUnknown, SameWallet, CurrencyMismatch]
+        assert ledger.value("SELECT count(*) FROM transfers") == 1
+
+    async def test_a_refusal_leaves_the_key_free(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            refused = await intake.accept(ledger.request(source, new_id(), 1, key="k"))
+            mended = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        assert isinstance(refused, Refused)
+        assert isinstance(mended, Accepted)
+        assert not mended.replayed
+
+
+class TestIdempotency:
+    async def test_a_key_has_one_effect_in_one_group_and_over_processes(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        requests = [ledger.request(source, destination, 5, key="k") for _ in range(50)]
+        async with intake_on(ledger) as one, intake_on(ledger) as other:
+            acceptances = await accept_all(one, requests[:25])
+            acceptances += await asyncio.gather(
+                *(intake.accept(request) for intake, request in zip([one, other] * 13, requests[25:], strict=False))
+            )
+        assert all(isinstance(a, Accepted) for a in acceptances)
+        assert len({a.transfer for a in acceptances if isinstance(a, Accepted) and not a.replayed}) == 1
+        assert ledger.value("SELECT count(*) FROM transfers") == 1
+        assert ledger.value("SELECT count(*) FROM queue") == 1
+
+    async def test_two_processes_with_the_same_keys_in_opposite_order_wait_instead_of_deadlocking(
+        self, ledger: Ledger
+    ) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+
+        def requests(order: Sequence[int]) -> list[TransferRequest]:
+            return [ledger.request(source, destination, n + 1, key=f"k{n}") for n in order]
+
+        async with intake_on(ledger) as one, intake_on(ledger) as other:
+            with structlog.testing.capture_logs() as logs:
+                with key_held(ledger, "k1", source, destination):
+                    # Each has written what comes before k1 in its own order, and waits.
+                    both = asyncio.gather(accept_all(one, requests([0, 1, 2])), accept_all(other, requests([2, 1, 0])))
+                    while ledger.value(COUNT_WAITING) < 2:
+                        await asyncio.sleep(0.01)
+                acceptances = [acceptance for group in await both for acceptance in group]
+        assert all(isinstance(a, Accepted) for a in acceptances)
+        assert ledger.value("SELECT count(*) FROM transfers") == 3
+        assert [entry for entry in logs if entry["event"] == "intake.deadlock"] == []
+
+    async def test_a_key_with_another_request_is_refused(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            await intake.accept(ledger.request(source, destination, 5, key="k"))
+            again = await intake.accept(ledger.request(source, destination, 6, key="k"))
+        assert codes([again]) == [IdempotencyKeyReused]
+
+    async def test_a_key_whose_request_is_under_way_elsewhere_holds_up_nobody_else(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        with key_held(ledger, "held", source, destination):
+            async with intake_on(ledger) as intake:
+                acceptances = await accept_all(
+                    intake, [ledger.request(source, destination, 1, key=key) for key in ("free", "held", "free too")]
+                )
+        assert codes(acceptances) == [None, IdempotencyKeyInUse, None]
+
+
+class TestTrouble:
+    async def test_beyond_the_limit_callers_are_told_to_come_back(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger, waiting_max=10) as intake:
+            acceptances = await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(30)])
+        accepted = sum(isinstance(a, Accepted) for a in acceptances)
+        assert accepted == 10
+        assert codes(acceptances).count(QueueUnavailable) == 20
+        assert ledger.value("SELECT count(*) FROM queue") == accepted
+
+    async def test_a_connection_lost_before_the_commit_writes_nothing_and_says_so(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            other.execute("LOCK TABLE queue IN ACCESS EXCLUSIVE MODE")
+            async with intake_on(ledger) as intake:
+                threading.Thread(target=_end_intake, args=(ledger.database_url,)).start()
+                lost = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        assert codes([lost]) == [QueueUnavailable]
+        assert ledger.value("SELECT count(*) FROM transfers") == 0
+
+    async def test_serves_at_once_when_the_database_does_again(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            await intake.accept(ledger.request(source, destination, 1, key="before"))
+            ledger.connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hishab-intake'"
+                " AND datname = current_database()"
+            )
+            after = await intake.accept(ledger.request(source, destination, 1, key="after"))
+        assert isinstance(after, Accepted)
+
+    async def test_a_caller_who_goes_away_does_not_stop_the_write(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            leaving = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="k")))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            replay = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        assert isinstance(replay, Accepted)
+        assert replay.replayed
+
+
+def _end_intake(database_url: str) -> None:
+    """End the intake's server process once it waits for a lock."""
+    ends = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hishab-intake'"
+        " AND datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with connect(database_url, application_name="test", timeouts=WORKER) as connection:
+        while connection.execute(ends).fetchone() is None:
+            pass

@@ -1,0 +1,232 @@
+"""What a lane promises: once each, in order, whole batches or nothing, and never stuck behind one bad transfer."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from shared.database.connections import WORKER, connect
+from shared.domain.acceptance import Accepted
+from shared.identifiers import new_id
+from shared.queue import WakeUps
+from tests.ledger import Ledger
+from worker.lanes.apply import ATTEMPTS_MAX, BATCH_MAX, UNPROCESSABLE_IN_A_ROW_MAX, drain
+from worker.lanes.worker import LaneWorker
+from worker.upkeep.sweep import sweep
+
+NO_BROKER = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    ledger = Ledger.on(database_url)
+    with ledger.connection:
+        yield ledger
+
+
+def poison(ledger: Ledger, transfer_id: UUID, source_id: UUID, destination_id: UUID) -> None:
+    """Make the database refuse a transfer: it holds entries of it already, as if it had been applied before."""
+    with ledger.connection.transaction():
+        ledger.connection.execute(
+            "INSERT INTO entries (wallet_id, number, transfer_id, amount, balance_after, created_at)"
+            " VALUES (%(a)s, 1000000, %(t)s, -1, 0, now()), (%(b)s, 1000000, %(t)s, 1, 0, now())",
+            {"a": source_id, "b": destination_id, "t": transfer_id},
+        )
+
+
+class TestDrain:
+    def test_applies_in_order_of_acceptance(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=1_000), ledger.wallet()
+        accepted = [ledger.accept_one(source, destination, amount) for amount in (1, 2, 3, 4, 5)]
+        assert ledger.drain().applied == len(accepted)
+        assert ledger.order_of_debits(source) == accepted
+        assert (ledger.balance(source), ledger.balance(destination)) == (985, 15)
+        assert ledger.violations() == []
+
+    def test_fails_what_the_source_does_not_hold_and_goes_on(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=10), ledger.wallet()
+        endings = [ledger.accept_one(source, destination, amount) for amount in (8, 3, 2)]
+        ledger.drain()
+        assert [ledger.ending(t) for t in endings] == ["succeeded", "insufficient_funds", "succeeded"]
+        assert ledger.violations() == []
+
+    def test_spends_what_an_earlier_credit_brings(self, ledger: Ledger) -> None:
+        first, second, third = ledger.wallet(holding=5), ledger.wallet(), ledger.wallet()
+        ledger.accept_one(first, second, 5)
+        onward = ledger.accept_one(second, third, 5)
+        ledger.drain()
+        assert ledger.ending(onward) == "succeeded"
+
+    def test_takes_more_than_a_batch(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=10 * BATCH_MAX), ledger.wallet()
+        ledger.accept([ledger.request(source, destination, 1) for _ in range(BATCH_MAX + 1)])
+        assert ledger.drain().applied == BATCH_MAX + 1
+        assert ledger.balance(destination) == BATCH_MAX + 1
+        assert ledger.violations() == []
+
+    def test_applies_each_once_and_in_order_when_many_drain_at_once(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=10_000), ledger.wallet()
+        accepted: list[UUID] = []
+        stop = threading.Event()
+
+        def keep_draining() -> None:
+            holder_id = new_id()
+            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as connection:
+                while not stop.is_set():
+                    drain(connection, lane=1, holder_id=holder_id, seconds_max=0.05)
+
+        threads = [threading.Thread(target=keep_draining) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(40):
+            group = ledger.accept([ledger.request(source, destination, 1) for _ in range(5)])
+            accepted += [a.transfer.id for a in group if isinstance(a, Accepted)]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        ledger.connection.execute("UPDATE lanes SET busy_by = NULL, busy_since = NULL")
+        ledger.drain()
+        assert ledger.order_of_debits(source) == accepted
+        assert ledger.balance(destination) == len(accepted)
+        assert ledger.violations() == []
+
+    def test_leaves_a_lane_that_is_locked(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        transfer_id = ledger.accept_one(source, destination, 5)
+        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            other.execute("SELECT FROM lanes WHERE lane = 1 FOR NO KEY UPDATE")
+            assert ledger.drain().applied == 0
+        assert ledger.drain().applied == 1
+        assert ledger.ending(transfer_id) == "succeeded"
+
+    def test_does_not_keep_intake_waiting(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            other.execute("SELECT FROM lanes WHERE lane = 1 FOR NO KEY UPDATE")
+            other.execute("SELECT FROM wallets ORDER BY id FOR NO KEY UPDATE")
+            ledger.accept_one(source, destination, 5)
+
+    def test_rolls_a_batch_back_whole_when_the_connection_is_lost(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        transfer_id = ledger.accept_one(source, destination, 5)
+        with (
+            connect(ledger.database_url, application_name="test", timeouts=WORKER) as other,
+            connect(ledger.database_url, application_name="test", timeouts=WORKER) as killer,
+            other.transaction(),
+        ):
+            # The batch waits for this lock, halfway through; then its connection dies.
+            other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
+            threading.Thread(target=_kill_when_waiting, args=(killer, ledger.connection.info.backend_pid)).start()
+            with pytest.raises(psycopg.OperationalError):
+                ledger.drain()
+        again = Ledger.on(ledger.database_url)
+        with again.connection:
+            assert again.ending(transfer_id) is None
+            again.connection.execute("UPDATE lanes SET busy_since = busy_since - interval '1 hour'")
+            again.drain()
+            assert again.ending(transfer_id) == "succeeded"
+            assert again.violations() == []
+
+
+class TestHoldersMark:
+    def test_a_young_mark_of_somebody_else_is_respected(self, ledger: Ledger) -> None:
+        ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
+        mark(ledger, age=timedelta(0))
+        assert ledger.drain().applied == 0
+
+    def test_an_old_mark_says_that_its_holder_died_and_each_attempt_is_noted(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        transfers = [ledger.accept_one(source, destination, 1) for _ in range(3)]
+        mark(ledger, age=timedelta(seconds=5))
+        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
+            ledger.connection.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                ledger.drain()
+        assert ledger.value("SELECT attempts FROM queue ORDER BY position LIMIT 1") == 1
+        mark(ledger, age=timedelta(seconds=5))
+        assert ledger.drain().applied == len(transfers)
+        assert ledger.order_of_debits(source) == transfers
+
+    def test_ones_own_mark_is_no_reason_for_care(self, ledger: Ledger) -> None:
+        ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
+        mark(ledger, age=timedelta(seconds=5), holder_id=(me := new_id()))
+        assert ledger.drain(holder_id=me).applied == 1
+        assert ledger.value("SELECT careful_transfers_left FROM lanes WHERE lane = 1") == 0
+
+    def test_is_cleared_in_the_end(self, ledger: Ledger) -> None:
+        ledger.drain()
+        assert ledger.value("SELECT busy_by FROM lanes WHERE lane = 1") is None
+
+    def test_what_killed_five_holders_ends_as_unprocessable(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        killer, innocent = ledger.accept_one(source, destination, 1), ledger.accept_one(source, destination, 1)
+        ledger.connection.execute("UPDATE queue SET attempts = %s WHERE transfer_id = %s", (ATTEMPTS_MAX, killer))
+        mark(ledger, age=timedelta(seconds=5))
+        ledger.drain()
+        assert ledger.ending(killer) == "unprocessable"
+        assert ledger.ending(innocent) == "succeeded"
+        assert ledger.balance(destination) == 1
+
+
+class TestPoison:
+    def test_one_bad_transfer_fails_alone(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=100), ledger.wallet()
+        transfers = [ledger.accept_one(source, destination, 1) for _ in range(7)]
+        poison(ledger, transfers[3], source, destination)
+        ledger.drain()
+        endings = [ledger.ending(transfer_id) for transfer_id in transfers]
+        assert endings == [*["succeeded"] * 3, "unprocessable", *["succeeded"] * 3]
+        assert ledger.balance(destination) == 6
+        assert "entries_transfer_id_wallet_id_key" in ledger.value(
+            "SELECT defect FROM events WHERE transfer_id = %s", transfers[3]
+        )
+
+    def test_too_many_in_a_row_stop_the_lane_and_lose_nothing(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=100), ledger.wallet()
+        transfers = [ledger.accept_one(source, destination, 1) for _ in range(UNPROCESSABLE_IN_A_ROW_MAX + 2)]
+        for transfer_id in transfers:
+            poison(ledger, transfer_id, new_id(), new_id())
+            ledger.connection.execute(
+                "UPDATE queue SET attempts = %s WHERE transfer_id = %s", (ATTEMPTS_MAX, transfer_id)
+            )
+        # The entries that make them bad have to be on the wallets they touch.
+        mark(ledger, age=timedelta(seconds=5))
+        ledger.drain()
+        assert ledger.value("SELECT stopped_at IS NOT NULL FROM lanes WHERE lane = 1")
+        assert ledger.value("SELECT count(*) FROM queue") == 1
+        assert ledger.ending(transfers[-1]) is None
+        assert ledger.drain().applied == 0
+
+
+class TestSweep:
+    def test_works_a_forgotten_lane_without_a_broker(self, ledger: Ledger) -> None:
+        transfer_id = ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
+        worker = LaneWorker(database_url=ledger.database_url, wake_ups=WakeUps(NO_BROKER))
+        assert sweep(worker, age_seconds=0) == 1
+        worker.disconnect()
+        assert ledger.ending(transfer_id) == "succeeded"
+
+    def test_leaves_alone_what_is_young(self, ledger: Ledger) -> None:
+        ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
+        worker = LaneWorker(database_url=ledger.database_url, wake_ups=WakeUps(NO_BROKER))
+        assert sweep(worker, age_seconds=3_600) == 0
+        worker.disconnect()
+
+
+def mark(ledger: Ledger, *, age: timedelta, holder_id: UUID | None = None) -> None:
+    """Leave the mark of a holder in the lane."""
+    ledger.connection.execute(
+        "UPDATE lanes SET busy_by = %s, busy_since = clock_timestamp() - %s WHERE lane = 1",
+        (holder_id or new_id(), age),
+    )
+
+
+def _kill_when_waiting(killer: psycopg.Connection, backend_pid: int) -> None:
+    """End a server process once it waits for a lock."""
+    waits = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    while killer.execute(waits, (backend_pid,)).fetchone() is None:
+        pass

@@ -1,0 +1,48 @@
+"""Hold problems to being complete: every refusal has a status, and what nobody foresaw has the shape of the rest."""
+
+import asyncio
+
+import httpx2
+import pytest
+from cryptography.fernet import Fernet
+
+from api import problems
+from api.main import make_app
+from shared.domain.errors import RequestRefused
+from shared.settings import ApiSettings
+from tests.callers import problem_in
+
+SETTINGS = ApiSettings(
+    database_url="postgresql://nobody@127.0.0.1:1/nothing",
+    broker_url="redis://127.0.0.1:1/0",
+    token_keys=(("a", bytes(32)),),
+    pin_pepper=bytes(32),
+    webhook_secret_keys=(Fernet.generate_key().decode(),),
+)
+
+
+@pytest.mark.parametrize("refusal", RequestRefused.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_every_refusal_has_a_status_and_says_what_to_do(refusal: type[RequestRefused]) -> None:
+    assert 400 <= problems.STATUS[refusal] <= 503
+    assert refusal().detail.endswith(".")
+
+
+def test_what_nobody_foresaw_is_a_problem_that_gives_nothing_away() -> None:
+    app = make_app(SETTINGS, lane_count=1)
+
+    def fail() -> None:
+        message = "the PIN is 12345"
+        raise ZeroDivisionError(message)
+
+    app.add_api_route("/fails", fail)
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            return await http.get("/fails", headers={"X-Request-ID": "r-1"})
+
+    answer = asyncio.run(ask())
+    problem = problem_in(answer, status=500, code="internal_error")
+    assert problem["request_id"] == "r-1"
+    assert "12345" not in answer.text
+    assert "ZeroDivision" not in answer.text

@@ -1,0 +1,287 @@
+"""Apply what waits in a lane: take it, read its head, decide, write, commit; and go on until it is empty."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from shared import clock
+from shared.database import deliveries, ledger
+from shared.domain import webhook
+from shared.domain.apply import Applied, Outcome, QueuedTransfer, WalletState, apply
+from shared.domain.transfer import ENDED_VERSION, Ending, FailureCode
+from shared.identifiers import event_name, new_id
+
+log = structlog.get_logger()
+
+BATCH_MAX: Final = 1_000
+"""Transfers per commit. Source: speed.md: 300 to 1,000 are best, 100 gave half, 1 gave 3%."""
+
+DRAIN_SECONDS_MAX: Final = 2.0
+"""After this the lane is woken again instead, so that no task comes near its time limit."""
+
+LINGER_SECONDS: Final = 0.02
+"""How long an empty lane is watched before it is left: the next transfer then needs no wake-up. Source: speed.md."""
+
+LINGER_LOOK_SECONDS: Final = 0.002
+
+MARK_TRUSTED: Final = timedelta(seconds=1)
+"""A free lane with a younger mark has a holder between two transactions; with an older one, a holder that died."""
+
+CAREFUL_TRANSFERS: Final = 1_000
+"""How many transfers are applied one by one after a holder died: the one that killed it was among them."""
+
+ATTEMPTS_MAX: Final = 5
+"""After as many attempts alone a transfer ends as `unprocessable`."""
+
+UNPROCESSABLE_IN_A_ROW_MAX: Final = 10
+"""After more than these without a success between, the lane stops: then the defect is not the transfers'."""
+
+
+PAUSE_ALONE_SECONDS: Final = 0.1
+
+DIED: Final = "The process that applied it died."
+"""What is known of a transfer that was tried five times without an exception to show for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What a stay in a lane came to. `owed`: webhooks are due. `left_over`: there is work in the lane again."""
+
+    applied: int = 0
+    owed: bool = False
+    left_over: bool = False
+
+
+class _LaneElsewhereError(Exception):
+    """Somebody else works the lane, or it was stopped."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stay:
+    """One stay in a lane.
+
+    Attributes:
+        limit: Transfers in the next batch: half a batch that failed for what is in it, doubled when one succeeds.
+        tried: Transfers in the last batch.
+        careful_left: How many more transfers are applied alone because a holder died.
+        defect: What went wrong with the transfer at the head, the last time it was tried.
+    """
+
+    connection: Connection
+    lane: int
+    holder_id: UUID
+    limit: int = BATCH_MAX
+    tried: int = 0
+    careful_left: int = 0
+    defect: str = DIED
+    applied: int = 0
+    owed: bool = False
+
+
+def drain(connection: Connection, *, lane: int, holder_id: UUID, seconds_max: float = DRAIN_SECONDS_MAX) -> Drained:
+    """Work a lane until it is empty or the time is up; leave at once if somebody else works it.
+
+    Args:
+        connection: Every statement outside a transaction block is one of its own.
+        holder_id: Names this process for as long as it lives.
+
+    Raises:
+        psycopg.Error: Trouble with the infrastructure. Nothing of the batch under way was written, everything before
+            it is final; try again, later and for ever.
+    """
+    deadline_seconds = clock.monotonic_seconds() + seconds_max
+    stay = _Stay(connection=connection, lane=lane, holder_id=holder_id)
+    try:
+        _begin(stay)
+        while clock.monotonic_seconds() < deadline_seconds and (_apply_next(stay) or _linger(stay)):
+            pass
+        _end(stay)
+    except _LaneElsewhereError:
+        return Drained(applied=stay.applied, owed=stay.owed)
+    # Unlocked: what came between the last read and leaving the lane had its wake-up turned away by our lock.
+    return Drained(applied=stay.applied, owed=stay.owed, left_over=ledger.has_work(connection, lane))
+
+
+def _begin(stay: _Stay) -> None:
+    """Leave a mark before any work, so that whoever comes after a death knows of it."""
+    with stay.connection.transaction():
+        taken = ledger.take_lane(stay.connection, stay.lane)
+        if taken is None or taken.stopped:
+            raise _LaneElsewhereError
+        stay.careful_left = taken.careful_transfers_left
+        if taken.busy_by not in {None, stay.holder_id}:
+            if taken.busy_for is not None and taken.busy_for < MARK_TRUSTED:
+                raise _LaneElsewhereError
+            log.warning("lane.holder_died", lane=stay.lane, holder_id=str(taken.busy_by))
+            stay.careful_left = CAREFUL_TRANSFERS
+        ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder_id, careful_transfers_left=stay.careful_left)
+
+
+def _end(stay: _Stay) -> None:
+    with stay.connection.transaction():
+        _take(stay)
+        ledger.clear_busy(stay.connection, stay.lane)
+
+
+def _linger(stay: _Stay) -> bool:
+    """Watch an empty lane for a moment; say whether something came."""
+    until_seconds = clock.monotonic_seconds() + LINGER_SECONDS
+    while clock.monotonic_seconds() < until_seconds:
+        if ledger.has_work(stay.connection, stay.lane):
+            return True
+        clock.pause(LINGER_LOOK_SECONDS)
+    return False
+
+
+def _apply_next(stay: _Stay) -> bool:
+    """Apply the next batch, or find out which transfer in it cannot be applied; say whether there was one."""
+    alone = stay.limit == 1 or stay.careful_left > 0
+    try:
+        applied = _apply_alone(stay) if alone else _apply_batch(stay, limit=stay.limit)
+    except (_LaneElsewhereError, ledger.QueueChangedError):
+        raise
+    except Exception as error:  # an exception of our own is the batch's fault until it is known whose it is
+        if isinstance(error, psycopg.Error) and not _blames_the_batch(error):
+            raise
+        stay.defect = f"{type(error).__name__}: {error}"
+        stay.limit = max(1, stay.tried // 2)
+        log.exception("lane.batch_failed", lane=stay.lane, transfers=stay.tried)
+        if alone:
+            clock.pause(PAUSE_ALONE_SECONDS)
+        return True
+    stay.limit = min(BATCH_MAX, stay.limit * 2)
+    stay.defect = DIED
+    stay.careful_left = max(0, stay.careful_left - applied)
+    return applied > 0
+
+
+def _blames_the_batch(error: psycopg.Error) -> bool:
+    """Say whether it is for data (class 22) or a constraint (class 23); anything else is never a transfer's fault."""
+    return (error.sqlstate or "")[:2] in {"22", "23"}
+
+
+def _apply_alone(stay: _Stay) -> int:
+    """Apply the transfer at the head, the attempt noted beforehand; after five attempts end it as unprocessable."""
+    with stay.connection.transaction():
+        _take(stay)
+        rows = ledger.read_head(stay.connection, stay.lane, limit=1)
+        if rows and rows[0].attempts < ATTEMPTS_MAX:
+            ledger.count_attempt(stay.connection, rows[0], lane=stay.lane)
+    if rows and rows[0].attempts >= ATTEMPTS_MAX:
+        return _apply_batch(stay, limit=1, decide=_give_up)
+    return _apply_batch(stay, limit=1)
+
+
+def _give_up(transfers: Sequence[QueuedTransfer], *, wallets: Mapping[UUID, WalletState]) -> Applied:
+    """Decide that nothing moves, whatever the wallets hold."""
+    del wallets
+    outcomes = [Outcome(transfer.transfer_id, FailureCode.UNPROCESSABLE) for transfer in transfers]
+    return Applied(outcomes=outcomes, entries=[], changed_wallets={})
+
+
+def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = apply) -> int:
+    """Apply the head of the lane in one transaction, and say how many transfers ended.
+
+    Each statement has a snapshot younger than the lock before it; architecture.md, section 4, has the order and why.
+    """
+    with stay.connection.transaction():
+        lane = _take(stay)
+        rows = ledger.read_head(stay.connection, stay.lane, limit=limit)
+        stay.tried = len(rows)
+        if not rows:
+            return 0
+        wallets = ledger.lock_wallets(stay.connection, _wallet_ids(rows))
+        endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
+        applied = decide([row.transfer for row in rows], wallets=wallets.states)
+        at = max(max(row.read_at, row.accepted_at) for row in rows)
+        events = _events(stay, applied.outcomes, lane=lane, at=at)
+        ledger.write_entries(stay.connection, applied, at=at)
+        ledger.write_events(stay.connection, events)
+        owed = _owe(stay.connection, events, endpoints=endpoints, at=at)
+        ledger.delete_applied(stay.connection, rows, lane=stay.lane)
+        _record(stay.connection, events, lane=lane, at=at)
+    stay.applied += len(rows)
+    stay.owed = stay.owed or owed
+    ledger.notify_applied(stay.connection, lane=stay.lane, event_number=events[-1].number)
+    return len(rows)
+
+
+def _take(stay: _Stay) -> ledger.TakenLane:
+    taken = ledger.take_lane(stay.connection, stay.lane)
+    if taken is None or taken.stopped or taken.busy_by != stay.holder_id:
+        raise _LaneElsewhereError
+    return taken
+
+
+def _wallet_ids(rows: Sequence[ledger.QueueRow]) -> set[UUID]:
+    return {row.source_wallet_id for row in rows} | {row.destination_wallet_id for row in rows}
+
+
+def _events(stay: _Stay, outcomes: Sequence[Outcome], *, lane: ledger.TakenLane, at: datetime) -> list[ledger.Event]:
+    return [
+        ledger.Event(
+            id=new_id(),
+            lane=lane.lane,
+            number=number,
+            type=webhook.event_type(Ending(failure_code=outcome.failure_code, at=at)),
+            transfer_id=outcome.transfer_id,
+            version=ENDED_VERSION,
+            failure_code=outcome.failure_code,
+            defect=stay.defect if outcome.failure_code is FailureCode.UNPROCESSABLE else None,
+            created_at=at,
+        )
+        for number, outcome in enumerate(outcomes, start=lane.event_number + 1)
+    ]
+
+
+def _owe(
+    connection: Connection, events: Sequence[ledger.Event], *, endpoints: Sequence[webhook.Endpoint], at: datetime
+) -> bool:
+    """Write down what each endpoint is owed, and say whether that is anything."""
+    if not endpoints:
+        return False
+    transfers = deliveries.read_transfers(connection, [event.transfer_id for event in events])
+    owed = [
+        deliveries.NewDelivery(
+            new_id(),
+            endpoint.id,
+            event.id,
+            webhook.body(event_name(event.id), transfer=transfer, ending=ending, viewer_id=endpoint.owner_id),
+        )
+        for event in events
+        for transfer, ending in [(transfers[event.transfer_id], _ending(event))]
+        for endpoint in webhook.endpoints_owed(transfer, ending=ending, endpoints=endpoints)
+    ]
+    deliveries.owe(connection, owed, at=at)
+    return bool(owed)
+
+
+def _ending(event: ledger.Event) -> Ending:
+    code = None if event.failure_code is None else FailureCode(event.failure_code)
+    return Ending(failure_code=code, at=event.created_at)
+
+
+def _record(connection: Connection, events: Sequence[ledger.Event], *, lane: ledger.TakenLane, at: datetime) -> None:
+    """Note how far the lane has come; stop it when it was a defect of ours too often in a row."""
+    unprocessable = [event.transfer_id for event in events if event.failure_code == FailureCode.UNPROCESSABLE]
+    in_a_row = lane.unprocessable_in_a_row + len(unprocessable) if len(unprocessable) == len(events) else 0
+    stopped = in_a_row > UNPROCESSABLE_IN_A_ROW_MAX
+    ledger.record_application(
+        connection,
+        lane,
+        event_number=events[-1].number,
+        at=at,
+        count=len(events),
+        unprocessable_in_a_row=in_a_row,
+        stopped=stopped,
+    )
+    for transfer_id in unprocessable:
+        log.error("transfer.unprocessable", transfer_id=str(transfer_id), lane=lane.lane)
+    if stopped:
+        log.critical("lane.stopped", lane=lane.lane, unprocessable_in_a_row=in_a_row)

@@ -1,0 +1,70 @@
+"""Work lanes from one process: keep its connection to PostgreSQL, and wake whoever comes next."""
+
+from typing import Final
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from shared import clock
+from shared.database import ledger
+from shared.database.connections import WORKER, connect
+from shared.identifiers import new_id
+from shared.queue import DELIVER, WakeUps, apply_in
+from worker.lanes.apply import Drained, drain
+
+log = structlog.get_logger()
+
+# Trouble that is over by then costs no more than its own time; after it, upkeep comes back to the lane, for ever.
+PAUSES_SECONDS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+class LaneWorker:
+    """Works lanes for one process. Made after a fork: a connection that crosses one mixes up answers."""
+
+    def __init__(self, *, database_url: str, wake_ups: WakeUps) -> None:
+        """Connect nowhere yet; the first lane does."""
+        self._database_url = database_url
+        self._wake_ups = wake_ups
+        self._holder_id = new_id()
+        self._connection: Connection | None = None
+
+    def work(self, lane: int) -> Drained:
+        """Work a lane until it is empty, through passing trouble with PostgreSQL."""
+        self._wake_ups.received(apply_in(lane))
+        for pause_seconds in PAUSES_SECONDS:
+            try:
+                drained = drain(self._connected(), lane=lane, holder_id=self._holder_id)
+            except (psycopg.Error, ledger.QueueChangedError) as error:
+                log.warning("lane.interrupted", lane=lane, error=str(error))
+                self.disconnect()
+                clock.pause(pause_seconds)
+            else:
+                self._pass_on(drained, lane=lane)
+                return drained
+        return Drained()
+
+    def forgotten_lanes(self, *, age_seconds: float) -> list[int]:
+        """Name the lanes whose head has waited longer than that.
+
+        Raises:
+            psycopg.Error: PostgreSQL is in trouble.
+        """
+        return ledger.forgotten_lanes(self._connected(), age_seconds=age_seconds)
+
+    def disconnect(self) -> None:
+        """Let go of the connection, and with it of whatever was under way."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._database_url, application_name="hishab-lanes", timeouts=WORKER)
+        return self._connection
+
+    def _pass_on(self, drained: Drained, *, lane: int) -> None:
+        if drained.owed:
+            self._wake_ups.send(DELIVER)
+        if drained.left_over:
+            self._wake_ups.send(apply_in(lane))

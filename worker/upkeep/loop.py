@@ -1,0 +1,75 @@
+"""Do what has to be done again and again: sweep the lanes, carry out audits. A plain process that needs no broker."""
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+import structlog
+
+from shared.database.connections import AUDIT, connect
+from shared.queue import WakeUps
+from shared.settings import WorkerSettings
+from worker.lanes.worker import LaneWorker
+from worker.upkeep.audit import audit
+from worker.upkeep.sweep import sweep
+
+log = structlog.get_logger()
+
+SWEEP_INTERVAL_SECONDS: Final = 0.5
+AUDIT_INTERVAL_SECONDS: Final = 0.5
+
+
+def run(settings: WorkerSettings) -> None:
+    """Run until told to stop (SIGTERM, SIGINT)."""
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    wake_ups = WakeUps(settings.broker_url)
+    # An audit may take minutes, and the sweep may not wait for it.
+    audits = threading.Thread(target=_audit_repeatedly, args=(settings, stopping), name="audits", daemon=True)
+    audits.start()
+    log.info("upkeep.started")
+    worker = LaneWorker(database_url=settings.database_url, wake_ups=wake_ups)
+    _repeat(
+        lambda: sweep(worker, age_seconds=settings.sweep_age_seconds),
+        stopping=stopping,
+        interval_seconds=SWEEP_INTERVAL_SECONDS,
+        after_trouble=worker.disconnect,
+    )
+    wake_ups.stop()
+    log.info("upkeep.stopped")
+
+
+def _audit_repeatedly(settings: WorkerSettings, stopping: threading.Event) -> None:
+    def audit_all() -> None:
+        with connect(settings.database_url, application_name="hishab-audit", timeouts=AUDIT) as connection:
+            while not stopping.wait(AUDIT_INTERVAL_SECONDS):
+                audit(connection)
+
+    _repeat(audit_all, stopping=stopping, interval_seconds=AUDIT_INTERVAL_SECONDS, after_trouble=lambda: None)
+
+
+def _repeat(
+    act: Callable[[], object],
+    *,
+    stopping: threading.Event,
+    interval_seconds: float,
+    after_trouble: Callable[[], None],
+) -> None:
+    """Act again and again, whatever becomes of it."""
+    while not stopping.wait(interval_seconds):
+        try:
+            act()
+        except psycopg.Error as error:
+            log.warning("upkeep.interrupted", error=str(error))
+            after_trouble()
+        except Exception:
+            # A defect of ours in one round must not end the process that everything else relies on.
+            log.exception("upkeep.failed")
+            after_trouble()
