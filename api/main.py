@@ -36,7 +36,7 @@ from shared.database.ledger import count_lanes
 from shared.queue import WakeUps, apply_in
 from shared.secrets_at_rest import SecretsAtRest
 from shared.settings import ApiSettings, read_settings
-from shared.telemetry import configure_logging
+from shared.telemetry import configure_logging, first_line
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ def wait_for_database(settings: ApiSettings) -> int:
                     sys.exit(FSYNC_IS_OFF)
                 return count_lanes(connection)
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
-            log.warning("api.waiting_for_postgresql", error=str(error).split("\n", 1)[0])
+            log.warning("api.waiting_for_postgresql", error=first_line(error))
             clock.pause(1)
 
 
@@ -106,7 +106,7 @@ def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.parts = make_parts(settings, lane_count=lane_count)
-    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX, larger={"/v1/wallets": 1024 * 1024})
     app.add_middleware(RequestIds)
     problems.install(app)
     for router in (
@@ -153,17 +153,26 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     await parts.intake_pool.open()
     intake = asyncio.create_task(parts.intake.run(), name="intake")
     endings = asyncio.create_task(parts.endings.run(), name="endings")
+    for task in (intake, endings):
+        task.add_done_callback(_end_process)
     try:
         yield
     finally:
         # The intake ends by itself, after its last commit: that one must not be cancelled.
+        for task in (intake, endings):
+            task.remove_done_callback(_end_process)
         parts.intake.stop()
-        await intake
         endings.cancel()
-        await asyncio.gather(endings, return_exceptions=True)
+        await asyncio.gather(intake, endings, return_exceptions=True)
         await parts.intake_pool.close()
         await parts.engine.dispose()
         await asyncio.to_thread(parts.wake_ups.stop)
+
+
+def _end_process(task: asyncio.Task[None]) -> None:
+    """End the process when one of its tasks has ended before it: it would serve, and keep everybody waiting."""
+    log.critical("api.task_ended", task=task.get_name(), exc_info=task.exception())
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _exit(*_: object) -> None:

@@ -1,6 +1,7 @@
 """Answer every failure in one shape (RFC 9457), and give each its HTTP status: the only file that does."""
 
 import re
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,7 +16,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from shared.database.commits import UNAVAILABLE
 from shared.domain import errors
+from shared.telemetry import first_line
 
 log = structlog.get_logger()
 
@@ -30,6 +33,7 @@ STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
     errors.EmailTaken: 409,
     errors.EndpointLimitReached: 409,
     errors.EndpointNotFound: 404,
+    errors.ExternalIdMissing: 422,
     errors.ExternalIdTaken: 409,
     errors.IdempotencyKeyInUse: 409,
     errors.IdempotencyKeyInvalid: 400,
@@ -45,8 +49,14 @@ STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
     errors.WalletNotFound: 404,
 }
 
-CODE: Final[Mapping[type[errors.RequestRefused], str]] = {errors.ScopeMissing: "insufficient_scope"}
+CODE: Final[Mapping[type[errors.RequestRefused], str]] = {
+    errors.ExternalIdMissing: "validation_failed",
+    errors.ScopeMissing: "insufficient_scope",
+}
 """Where the code is not the name of the error."""
+
+FIELD_MISSING: Final[Mapping[type[errors.RequestRefused], str]] = {errors.ExternalIdMissing: "/external_id"}
+"""What only some callers have to give, as a pointer: no schema can ask for it."""
 
 HEADERS: Final[Mapping[type[errors.RequestRefused], Mapping[str, str]]] = {
     errors.NotAuthenticated: {"WWW-Authenticate": "Bearer"},
@@ -88,8 +98,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(DBAPIError, _database_failed)
+    app.add_exception_handler(psycopg.Error, _database_failed)
     app.add_exception_handler(PoolTimeoutError, _unavailable)
-    app.add_exception_handler(psycopg.OperationalError, _unavailable)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -111,15 +121,18 @@ def body(*, status: int, code: str, detail: str, instance: str, request_id: str)
     }
 
 
-def refusal_body(request: Request, reason: errors.RequestRefused) -> dict[str, Any]:
-    """Shape a refusal, for an answer of its own or for one item of many."""
-    return body(
-        status=STATUS[type(reason)],
-        code=code_of(type(reason)),
-        detail=reason.detail,
-        instance=request.url.path,
-        request_id=request.state.request_id,
-    )
+def refusal_body(request: Request, reason: errors.RequestRefused, *, within: str = "") -> dict[str, Any]:
+    """Shape a refusal, for an answer of its own or for one item of many.
+
+    Args:
+        within: A pointer to the item.
+    """
+    kind = type(reason)
+    problem = _body(request, status=STATUS[kind], code=code_of(kind), detail=reason.detail)
+    if kind not in FIELD_MISSING:
+        return problem
+    pointer = within + FIELD_MISSING[kind]
+    return {**problem, "errors": [{"pointer": pointer, "code": "missing", "detail": reason.detail}]}
 
 
 def documented(*kinds: type[errors.RequestRefused]) -> dict[int | str, dict[str, Any]]:
@@ -186,19 +199,32 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _database_failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DBAPIError)
-    if isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, UNAVAILABLE):
         return await _unavailable(request, error)
-    return await _failed(request, error)
+    assert isinstance(cause, psycopg.Error)
+    log.error(
+        "request.failed",
+        path=request.url.path,
+        error=first_line(cause),
+        sqlstate=cause.sqlstate,
+        constraint=cause.diag.constraint_name,
+        stack="".join(traceback.format_tb(error.__traceback__)),
+    )
+    return _defect(request)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("request.database_unavailable", path=request.url.path, error=str(error).split("\n", 1)[0])
+    log.warning("request.database_unavailable", path=request.url.path, error=first_line(error))
     return await _refused(request, errors.ServiceUnavailable())
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, exc_info=error)
+    return _defect(request)
+
+
+def _defect(request: Request) -> Response:
     problem = _body(request, status=500, code="internal_error", detail=DEFECT)
     # This answer is given outside the middleware that puts the id on all the others.
     return _answer(problem, headers={"X-Request-ID": problem["request_id"]})

@@ -54,7 +54,14 @@ class PrivatePostgres:
     @property
     def part(self) -> Part:
         """The server."""
-        settings = {"listen_addresses": LOOPBACK, "port": self.port, "unix_socket_directories": "", **self.settings}
+        settings = {
+            # Or the log would show the rows that a constraint refused.
+            "log_error_verbosity": "terse",
+            "listen_addresses": LOOPBACK,
+            "port": self.port,
+            "unix_socket_directories": "",
+            **self.settings,
+        }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Part(
             name="postgres",

@@ -59,8 +59,8 @@ def celery_app(broker_url: str, *, socket_timeout_seconds: float) -> Celery:
         accept_content=["json"],
         task_acks_late=True,
         task_reject_on_worker_lost=True,
+        # Hard, with no soft one before it: that would be raised anywhere, as an exception like those of a bad batch.
         task_time_limit=30,
-        task_soft_time_limit=20,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_prefetch_count_reduction=False,
@@ -158,9 +158,11 @@ class WakeUps:
                     self._publish(wake_up)
             except (RedisError, BrokerError, OSError) as error:
                 log.warning("wake_up.broker_unreachable", error=str(error))
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, timeout=BROKER_PAUSE_SECONDS)
-                    self._wanted.clear()
+                self._pause()
+            except Exception:
+                # A defect of ours in one wake-up must not end them all, silently.
+                log.exception("wake_up.failed")
+                self._pause()
 
     def _next(self) -> set[WakeUp]:
         """Wait until something is wanted; nothing is, at the end."""
@@ -168,6 +170,11 @@ class WakeUps:
             self._changed.wait_for(lambda: self._wanted or self._stopping)
             wanted, self._wanted = self._wanted, set()
             return wanted
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, timeout=BROKER_PAUSE_SECONDS)
+            self._wanted.clear()
 
     def _publish(self, wake_up: WakeUp) -> None:
         if self._flags.set(wake_up.flag, 1, nx=True, px=AWAKE_MILLISECONDS):

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
@@ -14,23 +15,20 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: list[structlog.types.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    last_step: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
         if log_format == "json"
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(),
-                pad_event_to=0,
-                # The other formatters show the values of local variables, a PIN among them.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared_steps,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.ExceptionRenderer(tell_exception),
+                last_step,
+            ],
         )
     )
     root = logging.getLogger()
@@ -45,3 +43,23 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def tell_exception(exc_info: structlog.types.ExcInfo) -> str:
+    """Tell of an exception and what led to it: where, of what kind, and the first line of what it says.
+
+    Further lines are PostgreSQL's DETAIL, which is the row: an email, a hash. Local variables are never shown; one of
+    them may be a PIN.
+    """
+    told: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        told.append(f"{stack}{type(error).__qualname__}: {first_line(error)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\n".join(reversed(told))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what may be logged of what an exception says."""
+    return str(error).partition("\n")[0]

@@ -15,7 +15,7 @@ from shared.database.connections import API, WORKER, connect, connect_async
 from shared.domain.acceptance import Acceptance, Accepted, TransferRequest
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.identifiers import new_id
-from worker.lanes.apply import Drained, drain
+from worker.lanes.apply import Drained, Holder, drain
 
 CURRENCY = "CZK"
 DRAIN_SECONDS_MAX = 60.0
@@ -86,9 +86,10 @@ class Ledger:
         assert isinstance(acceptance, Accepted), acceptance
         return acceptance.transfer.id
 
-    def drain(self, *, lane: int = 1, holder_id: UUID | None = None) -> Drained:
-        """Work a lane, as a process with this identity would."""
-        return drain(self.connection, lane=lane, holder_id=holder_id or new_id(), seconds_max=DRAIN_SECONDS_MAX)
+    def drain(self, *, lane: int = 1, holder: Holder | None = None) -> Drained:
+        """Work a lane, as this process would or a new one."""
+        holder = holder or Holder(id=new_id())
+        return drain(self.connection, lane=lane, holder=holder, seconds_max=DRAIN_SECONDS_MAX)
 
     def balance(self, wallet_id: UUID) -> int:
         return self.value("SELECT balance FROM wallets WHERE id = %s", wallet_id)

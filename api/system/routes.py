@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api import problems
 from api.caller import FromCaller, FromOperator
+from api.operations import operation_id
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
 from api.system.schemas import show_audit
@@ -14,10 +15,14 @@ from shared.database.wallets import read_issued
 from shared.domain.errors import AuditNotFound, NotAuthenticated, ScopeMissing, ServiceUnavailable
 from shared.identifiers import new_id
 
-router = APIRouter(tags=["system"], route_class=StrictRoute)
+router = APIRouter(tags=["system"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 
-@router.get("/v1/system/balance", responses=problems.documented(NotAuthenticated, ServiceUnavailable))
+@router.get(
+    "/v1/system/balance",
+    summary="Show how much money was issued",
+    responses=problems.documented(NotAuthenticated, ServiceUnavailable),
+)
 async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
     """Show how much money was issued, per currency: the sum over all wallets that do not issue any."""
     del caller  # anybody with credentials may ask, as before
@@ -27,6 +32,7 @@ async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str,
 
 @router.post(
     "/v1/system/audits",
+    summary="Ask for an audit",
     status_code=202,
     responses=problems.documented(NotAuthenticated, ScopeMissing, ServiceUnavailable),
 )
@@ -41,6 +47,7 @@ async def post_audit(operator: FromOperator, tx: InTransaction, response: Respon
 
 @router.get(
     "/v1/system/audits/{audit_id}",
+    summary="Show an audit",
     responses=problems.documented(NotAuthenticated, ScopeMissing, AuditNotFound, ServiceUnavailable),
 )
 async def get_audit(audit_id: Id, operator: FromOperator, tx: InTransaction) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
-from psycopg import DataError, IntegrityError, errors
+from psycopg import AsyncConnection, DataError, IntegrityError, errors
 from psycopg_pool import AsyncConnectionPool
 
-from shared.database.acceptance import accept
+from shared.database.acceptance import accept, wait_less
 from shared.database.commits import commit
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import IdempotencyKeyInUse, QueueUnavailable, RequestRefused
@@ -99,27 +99,30 @@ class Intake:
             acceptances = await self._commit(requests)
         except (errors.LockNotAvailable, DataError, IntegrityError):
             # One of them cannot be written now, or ever: side by side, only that one suffers for it.
-            return await asyncio.gather(*(self._write_alone(request) for request in requests))
+            alone = (self._write_alone(request) for request in requests)
+            return [_answerable(answer) for answer in await asyncio.gather(*alone, return_exceptions=True)]
         self._wake(acceptances)
         return acceptances
 
-    async def _write_alone(self, request: TransferRequest) -> Acceptance | Exception:
+    async def _write_alone(self, request: TransferRequest) -> Acceptance:
         try:
-            acceptances = await self._commit([request])
+            acceptances = await self._commit([request], has_waited=True)
         except errors.LockNotAvailable:
             return Refused(reason=IdempotencyKeyInUse())
         except RequestRefused as reason:
             return Refused(reason=reason)
-        except (DataError, IntegrityError) as error:
-            log.exception("intake.request_failed")
-            return error
         self._wake(acceptances)
         return acceptances[0]
 
-    async def _commit(self, requests: Sequence[TransferRequest]) -> list[Acceptance]:
+    async def _commit(self, requests: Sequence[TransferRequest], *, has_waited: bool = False) -> list[Acceptance]:
+        async def write(tx: AsyncConnection) -> list[Acceptance]:
+            if has_waited:
+                await wait_less(tx)
+            return await accept(tx, requests, lane_count=self._lane_count)
+
         for _ in range(DEADLOCK_TRIES_MAX):
             try:
-                return await commit(self._pool, lambda tx: accept(tx, requests, lane_count=self._lane_count))
+                return await commit(self._pool, write)
             except errors.DeadlockDetected:
                 log.warning("intake.deadlock", requests=len(requests))
         raise QueueUnavailable
@@ -128,3 +131,13 @@ class Intake:
         fresh = [a.transfer for a in acceptances if isinstance(a, Accepted) and not a.replayed]
         for lane in {lane_of(transfer.source_wallet_id, lane_count=self._lane_count) for transfer in fresh}:
             self._wake_lane(lane)
+
+
+def _answerable(answer: Acceptance | BaseException) -> Acceptance | Exception:
+    """Tell one request's answer from a defect of ours in it, which is that one's alone."""
+    if isinstance(answer, Exception):
+        log.error("intake.request_failed", exc_info=answer)
+        return answer
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer

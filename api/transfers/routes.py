@@ -6,10 +6,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import problems
 from api.caller import FromCaller
+from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import FromParts, InTransaction
 from api.strict import Id, PlainText, StrictRoute
-from api.transfers.schemas import NewTransfer
+from api.transfers.schemas import NewTransfer, show_history
+from shared.database.events import list_transfer_events
 from shared.database.transfers import StandingTransfer, TransferFilters, list_transfers, read_transfer
 from shared.domain import wire
 from shared.domain.acceptance import Accepted, Refused
@@ -32,13 +34,14 @@ from shared.domain.errors import (
 from shared.domain.idempotency import parse_key
 from shared.domain.transfer import Status
 
-router = APIRouter(tags=["transfers"], route_class=StrictRoute)
+router = APIRouter(tags=["transfers"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 RETRY_SECONDS = "1"
 
 
 @router.post(
     "/v1/transfers",
+    summary="Send a transfer",
     status_code=202,
     responses=problems.documented(
         NotAuthenticated,
@@ -82,7 +85,11 @@ async def post_transfer(
             assert_never(acceptance)
 
 
-@router.get("/v1/transfers", responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable))
+@router.get(
+    "/v1/transfers",
+    summary="List transfers",
+    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+)
 async def get_transfers(
     caller: FromCaller,
     tx: InTransaction,
@@ -124,6 +131,7 @@ async def get_transfers(
 
 @router.get(
     "/v1/transfers/{transfer_id}",
+    summary="Show a transfer",
     responses=problems.documented(NotAuthenticated, TransferNotFound, ServiceUnavailable),
 )
 async def get_transfer(transfer_id: Id, caller: FromCaller, tx: InTransaction, response: Response) -> dict[str, Any]:
@@ -135,3 +143,23 @@ async def get_transfer(transfer_id: Id, caller: FromCaller, tx: InTransaction, r
         response.headers["Retry-After"] = RETRY_SECONDS
     response.headers["Cache-Control"] = "private, no-cache"
     return wire.reading(standing.transfer, ending=standing.ending, viewer_id=caller.owner_id)
+
+
+@router.get(
+    "/v1/transfers/{transfer_id}/events",
+    summary="List a transfer's events",
+    responses=problems.documented(NotAuthenticated, TransferNotFound, ServiceUnavailable),
+)
+async def get_transfer_events(
+    transfer_id: Id, caller: FromCaller, tx: InTransaction, response: Response
+) -> dict[str, Any]:
+    """List each status that a transfer had, oldest first, to those who may see the transfer.
+
+    The first is always the acceptance, `transfer.queued`: no event, so its `id` is null. Those that follow are the
+    events that webhooks tell, under the same ids.
+    """
+    standing = await read_transfer(tx, transfer_id, viewer_id=caller.owner_id)
+    if standing is None:
+        raise TransferNotFound
+    response.headers["Cache-Control"] = "private, no-cache"
+    return {"data": show_history(standing.transfer, await list_transfer_events(tx, transfer_id))}

@@ -1,14 +1,24 @@
 """Shape what is sent and answered about transfers."""
 
-from typing import Annotated, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from api.strict import Amount, Currency, Email, Id, PlainText, StrictModel
+from shared.database.events import TransferEvent
+from shared.domain import wire
 from shared.domain.acceptance import TransferRequest
 from shared.domain.idempotency import fingerprint
-from shared.identifiers import new_id
+from shared.domain.transfer import ACCEPTED_VERSION, Status, Transfer
+from shared.domain.webhook import TRANSFER_FAILED, TRANSFER_SUCCEEDED
+from shared.identifiers import event_name, new_id
+
+TRANSFER_QUEUED: Final = "transfer.queued"
+"""The acceptance. The transfer's own row says it, so it is no event, has no id, and no webhook is sent."""
+
+_STATUS: Final = {TRANSFER_SUCCEEDED: Status.SUCCEEDED, TRANSFER_FAILED: Status.FAILED}
 
 MetadataKey = Annotated[PlainText, Field(min_length=1, max_length=40)]
 MetadataValue = Annotated[PlainText, Field(max_length=200)]
@@ -49,3 +59,25 @@ class NewTransfer(StrictModel):
             note=self.note,
             metadata=self.metadata,
         )
+
+
+def show_history(transfer: Transfer, events: Iterable[TransferEvent]) -> list[dict[str, Any]]:
+    """Show each status that a transfer had, oldest first: one item a version."""
+    accepted = {
+        "id": None,
+        "type": TRANSFER_QUEUED,
+        "version": ACCEPTED_VERSION,
+        "status": Status.QUEUED,
+        "created_at": wire.moment(transfer.created_at),
+    }
+    return [accepted, *(_show_event(event) for event in events)]
+
+
+def _show_event(event: TransferEvent) -> dict[str, Any]:
+    return {
+        "id": event_name(event.id),
+        "type": event.type,
+        "version": event.version,
+        "status": _STATUS[event.type],
+        "created_at": wire.moment(event.created_at),
+    }

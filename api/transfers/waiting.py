@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 
 from shared.database.connections import API, connect_async
 from shared.database.endings import listen, next_notification, read_ended
+from shared.telemetry import first_line
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Endings:
                 async with connection:
                     await self._listen(connection)
             except psycopg.Error as error:
-                log.warning("listener.interrupted", error=str(error))
+                log.warning("listener.interrupted", error=first_line(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self, connection: AsyncConnection) -> None:

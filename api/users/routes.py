@@ -8,6 +8,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from api import problems
 from api.caller import FromCaller
+from api.operations import operation_id
 from api.parts import FromParts, InTransaction
 from api.strict import Currency, StrictRoute
 from api.users.schemas import SignUp, show_user
@@ -26,12 +27,13 @@ from shared.domain.errors import (
     WalletNotFound,
 )
 
-router = APIRouter(tags=["users"], route_class=StrictRoute)
-token_router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=StrictRoute, generate_unique_id_function=operation_id)
+token_router = APIRouter(tags=["users"], generate_unique_id_function=operation_id)
 
 
 @router.post(
     "/v1/users",
+    summary="Sign up",
     status_code=201,
     responses=problems.documented(EmailTaken, QueueUnavailable, OutcomeUnknown),
 )
@@ -48,6 +50,7 @@ async def post_user(asked: SignUp, parts: FromParts) -> dict[str, Any]:
 
 @token_router.post(
     "/v1/token",
+    summary="Log in",
     responses={400: {"description": "`invalid_grant`: the email or the PIN is wrong (RFC 6749)."}},
 )
 async def post_token(form: Annotated[OAuth2PasswordRequestForm, Depends()], parts: FromParts) -> JSONResponse:
@@ -67,7 +70,9 @@ async def post_token(form: Annotated[OAuth2PasswordRequestForm, Depends()], part
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/v1/users/me", responses=problems.documented(NotAuthenticated, ServiceUnavailable))
+@router.get(
+    "/v1/users/me", summary="Show who is logged in", responses=problems.documented(NotAuthenticated, ServiceUnavailable)
+)
 async def get_me(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
     """Show who is logged in."""
     user = await read_user(tx, caller.owner_id)
@@ -76,7 +81,11 @@ async def get_me(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
     return show_user(user)
 
 
-@router.get("/v1/users/me/balance", responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable))
+@router.get(
+    "/v1/users/me/balance",
+    summary="Show one's own balance",
+    responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable),
+)
 async def get_my_balance(
     caller: FromCaller, tx: InTransaction, currency: Annotated[Currency, Query()] = HOME_CURRENCY
 ) -> dict[str, Any]:

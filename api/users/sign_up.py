@@ -6,6 +6,8 @@ from typing import Final
 from uuid import UUID
 
 import psycopg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.parts import Parts
 from api.transfers.waiting import wait_for
@@ -25,6 +27,8 @@ from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.transfer import Transfer
 from shared.identifiers import new_id
 from shared.queue import apply_in
+
+log = structlog.get_logger()
 
 HOME_CURRENCY: Final = "BDT"
 GRANT_SECONDS_MAX: Final = 5.0
@@ -68,13 +72,7 @@ async def sign_up(parts: Parts, *, name: str, email: str, pin: str) -> SignedUp:
         user, grant = await asyncio.shield(asyncio.ensure_future(commit(parts.intake_pool, write)))
         parts.wake_ups.send(apply_in(lane_of(grant.source_wallet_id, lane_count=parts.lane_count)))
         await wait_for(ended, seconds_max=GRANT_SECONDS_MAX)
-    async with parts.engine.connect() as tx:
-        standing = await read_transfer(tx, grant_id, viewer_id=user_id)
-    return SignedUp(
-        user=user,
-        wallet_id=wallet_id,
-        opening_grant=standing or StandingTransfer(transfer=grant, ending=None),
-    )
+    return SignedUp(user=user, wallet_id=wallet_id, opening_grant=await _standing(parts, grant, viewer_id=user_id))
 
 
 def _grant(transfer_id: UUID, *, source_id: UUID, destination_id: UUID, parts: Parts) -> TransferRequest:
@@ -92,3 +90,14 @@ def _grant(transfer_id: UUID, *, source_id: UUID, destination_id: UUID, parts: P
         note=None,
         metadata=None,
     )
+
+
+async def _standing(parts: Parts, grant: Transfer, *, viewer_id: UUID) -> StandingTransfer:
+    queued = StandingTransfer(transfer=grant, ending=None)
+    try:
+        async with parts.engine.connect() as tx:
+            return await read_transfer(tx, grant.id, viewer_id=viewer_id) or queued
+    except (SQLAlchemyError, psycopg.Error) as error:
+        # The sign-up is committed, so what is said of it must not be "try again".
+        log.warning("sign_up.grant_not_read", transfer_id=str(grant.id), error=type(error).__name__)
+        return queued

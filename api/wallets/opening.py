@@ -15,7 +15,13 @@ from shared.database.wallets import (
     read_personal_wallet,
     read_wallets_by_external_id,
 )
-from shared.domain.errors import CurrencyUnknown, ExternalIdTaken, RequestRefused, ScopeMissing
+from shared.domain.errors import (
+    CurrencyUnknown,
+    ExternalIdMissing,
+    ExternalIdTaken,
+    RequestRefused,
+    ScopeMissing,
+)
 from shared.identifiers import new_id
 
 Opening = tuple[int, Wallet] | RequestRefused
@@ -38,8 +44,8 @@ async def open_many(tx: AsyncConnection, asked: Sequence[NewWallet], *, caller: 
     """Open wallets, each answered alone, in the order given.
 
     Returns:
-        `CurrencyUnknown`, `ExternalIdTaken` (it has another currency) and `ScopeMissing` (a person gave a name, or an
-        operator gave none) in the place of a wallet.
+        `CurrencyUnknown`, `ExternalIdTaken` (it has another currency), `ScopeMissing` (a person gave a name) and
+        `ExternalIdMissing` (an operator gave none) in the place of a wallet.
     """
     currencies = await read_currencies(tx)
     refused = [_refusal(wallet, caller=caller, currencies=currencies.keys()) for wallet in asked]
@@ -63,7 +69,9 @@ async def open_many(tx: AsyncConnection, asked: Sequence[NewWallet], *, caller: 
 
 
 def _refusal(wallet: NewWallet, *, caller: Caller, currencies: Collection[str]) -> RequestRefused | None:
-    if (wallet.external_id is not None) != caller.is_operator:
+    if caller.is_operator and wallet.external_id is None:
+        return ExternalIdMissing()
+    if not caller.is_operator and wallet.external_id is not None:
         return ScopeMissing()
     return None if wallet.currency in currencies else CurrencyUnknown()
 

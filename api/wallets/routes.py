@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from api import problems
 from api.caller import FromCaller
+from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import InTransaction
 from api.strict import Currency, Id, StrictRoute
@@ -23,6 +24,7 @@ from shared.database.wallets import (
 from shared.domain.errors import (
     CurrencyUnknown,
     CursorInvalid,
+    ExternalIdMissing,
     ExternalIdTaken,
     NotAuthenticated,
     RequestRefused,
@@ -31,7 +33,7 @@ from shared.domain.errors import (
     WalletNotFound,
 )
 
-router = APIRouter(tags=["wallets"], route_class=StrictRoute)
+router = APIRouter(tags=["wallets"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 Wallets = Annotated[list[NewWallet], Field(min_length=1, max_length=OPEN_AT_ONCE_MAX)]
 
@@ -44,10 +46,13 @@ OneOrMany = Annotated[
 
 @router.post(
     "/v1/wallets",
+    summary="Open a wallet",
     status_code=201,
     responses={
         200: {"description": "The wallet was there already; or a list, each item with a status of its own."},
-        **problems.documented(NotAuthenticated, CurrencyUnknown, ExternalIdTaken, ScopeMissing, ServiceUnavailable),
+        **problems.documented(
+            NotAuthenticated, CurrencyUnknown, ExternalIdMissing, ExternalIdTaken, ScopeMissing, ServiceUnavailable
+        ),
     },
 )
 async def post_wallet(
@@ -63,15 +68,22 @@ async def post_wallet(
     response.status_code = 200
     return {
         "data": [
-            {"status": problems.STATUS[type(opening)], "problem": problems.refusal_body(request, opening)}
+            {
+                "status": problems.STATUS[type(opening)],
+                "problem": problems.refusal_body(request, opening, within=f"/{place}"),
+            }
             if isinstance(opening, RequestRefused)
             else {"status": opening[0], "wallet": show_wallet(opening[1])}
-            for opening in openings
+            for place, opening in enumerate(openings)
         ]
     }
 
 
-@router.get("/v1/wallets", responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable))
+@router.get(
+    "/v1/wallets",
+    summary="List wallets",
+    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+)
 async def get_wallets(
     caller: FromCaller,
     tx: InTransaction,
@@ -103,7 +115,9 @@ async def get_wallets(
 
 
 @router.get(
-    "/v1/wallets/{wallet_id}", responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable)
+    "/v1/wallets/{wallet_id}",
+    summary="Show a wallet",
+    responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable),
 )
 async def get_wallet(wallet_id: Id, caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
     """Show one of one's own wallets."""
@@ -115,6 +129,7 @@ async def get_wallet(wallet_id: Id, caller: FromCaller, tx: InTransaction) -> di
 
 @router.get(
     "/v1/wallets/{wallet_id}/entries",
+    summary="List a wallet's entries",
     responses=problems.documented(NotAuthenticated, WalletNotFound, CursorInvalid, ServiceUnavailable),
 )
 async def get_entries(
@@ -143,7 +158,7 @@ async def get_entries(
     )
 
 
-@router.get("/v1/currencies", responses=problems.documented(ServiceUnavailable))
+@router.get("/v1/currencies", summary="List currencies", responses=problems.documented(ServiceUnavailable))
 async def get_currencies(tx: InTransaction) -> dict[str, Any]:
     """List the currencies, and how many digits of an amount stand behind the point."""
     currencies = await read_currencies(tx)

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 
 from api import problems
 from api.caller import FromCaller
+from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, page
 from api.parts import FromParts, InTransaction
 from api.strict import Id, StrictRoute
@@ -32,16 +33,21 @@ from shared.domain.errors import (
 from shared.domain.signature import SECRET_BYTES, spell_secret
 from shared.identifiers import new_id
 
-router = APIRouter(tags=["webhook endpoints"], route_class=StrictRoute)
+router = APIRouter(tags=["webhook endpoints"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 
 @router.post(
     "/v1/webhook-endpoints",
+    summary="Add a webhook endpoint",
     status_code=201,
     responses=problems.documented(NotAuthenticated, EndpointLimitReached, ServiceUnavailable),
 )
 async def post_endpoint(asked: NewEndpoint, caller: FromCaller, tx: InTransaction, parts: FromParts) -> dict[str, Any]:
-    """Listen from now on. The secret is in this answer and in no other: keep it, to verify what you receive."""
+    """Listen from now on. The secret is in this answer and in no other: keep it, to verify what you receive.
+
+    After a 503, or without an answer, list your endpoints first: this one may have been made, and sending it again
+    makes a second. Delete the one whose secret you were not told.
+    """
     if problem := webhook_url.problem(asked.url, https_only=parts.settings.webhook_https_only):
         raise RequestValidationError([{"type": "url_not_allowed", "loc": ("body", "url"), "msg": problem}])
     secret = secrets.token_bytes(SECRET_BYTES)
@@ -59,7 +65,11 @@ async def post_endpoint(asked: NewEndpoint, caller: FromCaller, tx: InTransactio
     return {**show_endpoint(endpoint), "secret": spell_secret(secret)}
 
 
-@router.get("/v1/webhook-endpoints", responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable))
+@router.get(
+    "/v1/webhook-endpoints",
+    summary="List webhook endpoints",
+    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+)
 async def get_endpoints(
     caller: FromCaller,
     tx: InTransaction,
@@ -85,6 +95,7 @@ async def get_endpoints(
 
 @router.get(
     "/v1/webhook-endpoints/{endpoint_id}",
+    summary="Show a webhook endpoint",
     responses=problems.documented(NotAuthenticated, EndpointNotFound, ServiceUnavailable),
 )
 async def get_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
@@ -97,6 +108,7 @@ async def get_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction) -
 
 @router.delete(
     "/v1/webhook-endpoints/{endpoint_id}",
+    summary="Delete a webhook endpoint",
     status_code=204,
     responses=problems.documented(NotAuthenticated, EndpointNotFound, ServiceUnavailable),
 )
@@ -108,6 +120,7 @@ async def remove_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction
 
 @router.get(
     "/v1/webhook-endpoints/{endpoint_id}/deliveries",
+    summary="List a webhook endpoint's deliveries",
     responses=problems.documented(NotAuthenticated, EndpointNotFound, CursorInvalid, ServiceUnavailable),
 )
 async def get_deliveries(

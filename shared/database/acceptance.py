@@ -26,6 +26,9 @@ from shared.domain.transfer import Transfer
 # over all processes: whoever was answered has a lower place than whoever asks afterwards).
 DRAW_POSITIONS: LiteralString = "SELECT nextval('transfer_position') FROM generate_series(1, %(count)s)"
 
+# For requests that are written alone because their group waited too long for a key: they have waited already.
+WAIT_LESS: LiteralString = "SET LOCAL lock_timeout = '200ms'"
+
 # What the requests refer to. Reads wallets (wallets_pkey, or wallets_owner_id_currency_key for a default source and
 # for an email) and the keys that are taken (transfers_owner_id_idempotency_key_key). No locks: wallets are never
 # deleted and change neither owner nor currency.
@@ -116,6 +119,11 @@ class _Replay:
 
 
 _Verdict = _Fresh | _Replay | RequestRefused
+
+
+async def wait_less(tx: AsyncConnection) -> None:
+    """Wait only for a moment for keys that others hold, until the transaction ends."""
+    await tx.execute(WAIT_LESS)
 
 
 async def accept(tx: AsyncConnection, requests: Sequence[TransferRequest], *, lane_count: int) -> list[Acceptance]:

@@ -7,12 +7,13 @@ from psycopg import Connection
 from psycopg.rows import scalar_row
 from psycopg.types.json import Json
 
-# Oldest first; one that was begun by a process that died is begun again. Two upkeeps may carry out the same one, which
-# costs time and nothing else.
+# The one least recently begun first, and of those never begun the oldest: one that a process died of is begun again,
+# and one that fails every time keeps no other waiting. Two upkeeps may carry out the same one, which costs time and
+# nothing else.
 CLAIM: LiteralString = """
 UPDATE audits SET started_at = clock_timestamp()
 WHERE id = (
-    SELECT id FROM audits WHERE finished_at IS NULL ORDER BY id LIMIT 1
+    SELECT id FROM audits WHERE finished_at IS NULL ORDER BY started_at NULLS FIRST, id LIMIT 1
 )
 RETURNING id
 """

@@ -1,8 +1,6 @@
 """Commit, and say truly what became of it: done, not done, or unknown."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -11,7 +9,9 @@ import structlog
 from psycopg import AsyncConnection, errors
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from shared.database.connections import hang_up
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable
+from shared.telemetry import first_line
 
 log = structlog.get_logger()
 
@@ -22,6 +22,10 @@ COMMIT_SECONDS_MAX: Final = 10.0
 
 COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
 """The warning of a commit that stopped waiting for its synchronous standby: it stands, but a failover may lose it."""
+
+# A connection that is lost or refused; a server that is read-only, as after a failover, or that has given up on a
+# transaction which kept it waiting (classes 25 and 57).
+UNAVAILABLE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 # These speak of the requests and not of the database; whoever asked knows what to do about them.
 ABOUT_THE_REQUESTS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
@@ -47,7 +51,7 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
     try:
         async with pool.connection() as connection:
             connection.add_notice_handler(note)
-            deadline = asyncio.get_running_loop().call_later(COMMIT_SECONDS_MAX, _hang_up, connection)
+            deadline = asyncio.get_running_loop().call_later(COMMIT_SECONDS_MAX, hang_up, connection)
             try:
                 async with connection.transaction():
                     result = await work(connection)
@@ -59,15 +63,9 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
         raise
     except (PoolTimeout, PoolClosed) as error:
         raise QueueUnavailable from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        log.warning("commit.failed", committing=committing, error=str(error))
+    except UNAVAILABLE as error:
+        log.warning("commit.failed", committing=committing, error=first_line(error))
         raise (OutcomeUnknown if committing else QueueUnavailable) from error
     if COMMITTED_ON_PRIMARY_ONLY in warnings:
         raise OutcomeUnknown
     return result
-
-
-def _hang_up(connection: AsyncConnection) -> None:
-    """Shut the socket under a connection, which ends whatever waits on it without sending PostgreSQL a cancel."""
-    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
-        duplicate.shutdown(socket.SHUT_RDWR)

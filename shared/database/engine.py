@@ -16,4 +16,6 @@ def reading_engine(database_url: str, *, pool_size: int) -> AsyncEngine:
         pool_timeout=API.statement_seconds,
         pool_pre_ping=True,
         pool_recycle=300,
+        # The text of an error gets into logs: without names, emails and hashes.
+        hide_parameters=True,
     )

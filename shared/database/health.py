@@ -1,5 +1,6 @@
 """Say whether the database is the one this code works with, and whether transfers get on."""
 
+from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from psycopg import Connection
@@ -12,10 +13,13 @@ REVISION: Final = "0001"
 READ_REVISION = text("SELECT version_num FROM alembic_version")
 
 # The head of a lane is the oldest in it: one row of queue_pkey a lane.
-READ_OLDEST_SECONDS = text("""
-SELECT coalesce(max(extract(epoch FROM clock_timestamp() - head.accepted_at)), 0)
+READ_LANES = text("""
+SELECT count(*) FILTER (WHERE stopped_at IS NOT NULL) AS stopped,
+       coalesce(max(extract(epoch FROM clock_timestamp() - head.accepted_at)), 0)::float AS oldest_seconds
 FROM lanes
-CROSS JOIN LATERAL (SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane ORDER BY position LIMIT 1) AS head
+LEFT JOIN LATERAL (
+    SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane ORDER BY queue.lane, position LIMIT 1
+) AS head ON true
 """)
 
 READ_FSYNC: LiteralString = "SHOW fsync"
@@ -26,9 +30,17 @@ async def read_revision(tx: AsyncConnection) -> str:
     return str((await tx.execute(READ_REVISION)).scalar_one())
 
 
-async def read_oldest_seconds(tx: AsyncConnection) -> float:
-    """Say how long the transfer that has waited longest has waited."""
-    return float((await tx.execute(READ_OLDEST_SECONDS)).scalar_one())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """How the lanes get on: how many are stopped, and how long the transfer has waited that has waited longest."""
+
+    stopped: int
+    oldest_seconds: float
+
+
+async def read_lanes(tx: AsyncConnection) -> Lanes:
+    """Say how the lanes get on."""
+    return Lanes(**(await tx.execute(READ_LANES)).mappings().one())
 
 
 def loses_commits(connection: Connection) -> bool:

@@ -29,6 +29,15 @@ WHERE lane = %(lane)s
 FOR NO KEY UPDATE SKIP LOCKED
 """
 
+# The holder's own: waits for whoever has only come to look, and would otherwise be turned out by them.
+KEEP_LANE: LiteralString = """
+SELECT lane, event_number, careful_transfers_left, unprocessable_in_a_row, stopped_at IS NOT NULL AS stopped,
+       busy_by, clock_timestamp() - busy_since AS busy_for
+FROM lanes
+WHERE lane = %(lane)s
+FOR NO KEY UPDATE
+"""
+
 # Always from the head and never "after the last position seen": positions become visible out of order across API
 # processes (faults.md, P3b). Also says what time it is for this application: never below the lane's previous one,
 # since clocks step back, nor below the acceptance of anything in it. Index: queue_pkey.
@@ -85,21 +94,32 @@ SET busy_by = %(holder_id)s, busy_since = clock_timestamp(), careful_transfers_l
 WHERE lane = %(lane)s
 """
 
-CLEAR_BUSY: LiteralString = "UPDATE lanes SET busy_by = NULL, busy_since = NULL WHERE lane = %(lane)s"
+# Care ends with the queue that called for it.
+CLEAR_BUSY: LiteralString = """
+UPDATE lanes
+SET busy_by = NULL, busy_since = NULL,
+    careful_transfers_left = CASE WHEN EXISTS (SELECT FROM queue WHERE queue.lane = lanes.lane)
+                                  THEN careful_transfers_left ELSE 0 END
+WHERE lane = %(lane)s
+"""
+
+STOP_LANE: LiteralString = "UPDATE lanes SET stopped_at = clock_timestamp() WHERE lane = %(lane)s"
 
 COUNT_ATTEMPT: LiteralString = """
 UPDATE queue SET attempts = attempts + 1 WHERE lane = %(lane)s AND position = %(position)s
 """
 
 # Unlocked: whether there is work, for one who has just left the lane. Index: queue_pkey.
-HAS_WORK: LiteralString = "SELECT EXISTS (SELECT FROM queue WHERE lane = %(lane)s)"
+HAS_WORK: LiteralString = "SELECT lane FROM queue WHERE lane = %(lane)s ORDER BY lane, position LIMIT 1"
 
-# Lanes whose head has waited although its wake-up was sent. Only the head is looked at, since it is the oldest.
+# Lanes whose head has waited although its wake-up was sent, and that nobody is working. Only the head is looked at,
+# since it is the oldest.
 FORGOTTEN_LANES: LiteralString = """
 SELECT lane
 FROM lanes
 CROSS JOIN LATERAL (SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane ORDER BY position LIMIT 1) AS head
 WHERE stopped_at IS NULL
+  AND (busy_since IS NULL OR busy_since < clock_timestamp() - %(age_seconds)s * interval '1 second')
   AND head.accepted_at < clock_timestamp() - %(age_seconds)s * interval '1 second'
 ORDER BY lane
 """
@@ -179,6 +199,23 @@ def take_lane(tx: Connection, lane: int) -> TakenLane | None:
     """Take the lane until the transaction ends, or return None if another transaction holds it."""
     with tx.cursor(row_factory=class_row(TakenLane)) as cursor:
         return cursor.execute(TAKE_LANE, {"lane": lane}).fetchone()
+
+
+def keep_lane(tx: Connection, lane: int) -> TakenLane:
+    """Take a lane that is one's own by its mark, waiting for whoever looks at it.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: Somebody works it, and has for a long time.
+    """
+    with tx.cursor(row_factory=class_row(TakenLane)) as cursor:
+        taken = cursor.execute(KEEP_LANE, {"lane": lane}).fetchone()
+    assert taken is not None, "lanes are never deleted"
+    return taken
+
+
+def stop_lane(tx: Connection, lane: int) -> None:
+    """Let nobody work the lane until an operator says so."""
+    tx.execute(STOP_LANE, {"lane": lane})
 
 
 def mark_busy(tx: Connection, lane: int, *, holder_id: UUID, careful_transfers_left: int) -> None:
@@ -291,7 +328,7 @@ def notify_applied(connection: Connection, *, lane: int, event_number: int) -> N
 def has_work(connection: Connection, lane: int) -> bool:
     """Say whether anything waits in the lane, without taking it."""
     with connection.cursor(row_factory=scalar_row) as cursor:
-        return bool(cursor.execute(HAS_WORK, {"lane": lane}).fetchone())
+        return cursor.execute(HAS_WORK, {"lane": lane}).fetchone() is not None
 
 
 def forgotten_lanes(connection: Connection, *, age_seconds: float) -> list[int]:

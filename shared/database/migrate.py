@@ -15,7 +15,7 @@ from shared.clock import pause
 from shared.database.connections import MIGRATION, connect
 from shared.database.health import REVISION
 from shared.settings import MigrationSettings, read_settings
-from shared.telemetry import configure_logging
+from shared.telemetry import configure_logging, first_line
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ def main() -> None:
         try:
             upgrade(settings.database_url, lane_count=settings.lane_count)
         except OperationalError as error:
-            log.warning("schema.waiting_for_postgresql", error=str(error.orig).splitlines()[0])
+            log.warning("schema.waiting_for_postgresql", error=first_line(error.orig or error))
             pause(1)
         else:
             break

@@ -111,7 +111,14 @@ TRANSFERS = Table(
     CheckConstraint("(idempotency_key IS NULL) = (fingerprint IS NULL)", name="key_has_fingerprint"),
     UniqueConstraint("owner_id", "idempotency_key"),
     Index("transfers_owner_id_position_key", "owner_id", "position", unique=True),
-    Index("transfers_destination_owner_id_position_key", "destination_owner_id", "position", unique=True),
+    # What came from somebody else. What an owner moves between wallets of their own is listed once, as sent.
+    Index(
+        "transfers_destination_owner_id_position_key",
+        "destination_owner_id",
+        "position",
+        unique=True,
+        postgresql_where=text("owner_id <> destination_owner_id"),
+    ),
     comment="What was asked and accepted. Never updated: how it ended stands in events.",
 )
 

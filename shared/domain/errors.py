@@ -2,7 +2,10 @@
 
 
 class RequestRefused(Exception):
-    """The request was understood and is not done; nothing was written. Each kind's docstring tells the caller why."""
+    """The request is answered by a problem. Each kind's docstring tells the caller why, and what to do about it.
+
+    It wrote nothing, unless the kind says otherwise (`OutcomeUnknown`, `ServiceUnavailable`).
+    """
 
     @property
     def detail(self) -> str:
@@ -46,6 +49,10 @@ class CurrencyUnknown(RequestRefused):
     """There is no such currency. `GET /v1/currencies` lists them."""
 
 
+class ExternalIdMissing(RequestRefused):
+    """Operators give each wallet an external_id, a name of their own."""
+
+
 class EmailTaken(RequestRefused):
     """Somebody has signed up with this email. If it was you, log in."""
 
@@ -83,15 +90,18 @@ class CursorInvalid(RequestRefused):
 
 
 class QueueUnavailable(RequestRefused):
-    """The transfer was not accepted, and nothing was written. Send the same request again after Retry-After seconds."""
+    """This request was not accepted and wrote nothing. Send the same request again after Retry-After seconds."""
 
 
 class OutcomeUnknown(RequestRefused):
-    """The connection to the database was lost at the commit, so the request may have been accepted or not.
+    """The database did not confirm the commit, so the request may have been accepted or not.
 
-    Send the same request again, with the same Idempotency-Key.
+    A transfer: send the same request again, with the same Idempotency-Key. A sign-up: log in; success means it was you.
     """
 
 
 class ServiceUnavailable(RequestRefused):
-    """The database cannot be reached at this moment. Try again after Retry-After seconds."""
+    """The database cannot be reached at this moment. Try again after Retry-After seconds.
+
+    If you asked for something to be made, look first whether it was.
+    """

@@ -1,6 +1,8 @@
 """What intake promises: an answer is a committed row, a key has one effect, and each request's trouble is its own."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -205,6 +207,34 @@ class TestTrouble:
             )
             after = await intake.accept(ledger.request(source, destination, 1, key="after"))
         assert isinstance(after, Accepted)
+
+    async def test_does_not_wait_for_a_server_that_is_frozen(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger) as intake:
+            await intake.accept(ledger.request(source, destination, 1, key="before"))
+            frozen = ledger.value(
+                "SELECT array_agg(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'hishab-intake' AND datname = current_database()"
+            )
+            try:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGSTOP)
+                after = await intake.accept(ledger.request(source, destination, 1, key="after"))
+            finally:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGCONT)
+        assert isinstance(after, Accepted)
+
+    async def test_a_read_only_server_is_no_defect_of_ours(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        ledger.connection.execute(
+            "DO $$ BEGIN"
+            " EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());"
+            " END $$"
+        )
+        async with intake_on(ledger) as intake:
+            refused = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        assert codes([refused]) == [QueueUnavailable]
 
     async def test_a_caller_who_goes_away_does_not_stop_the_write(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()

@@ -1,12 +1,18 @@
 """Does the audit see it when money is missing? Each truth is broken behind the database's back, and has to be named."""
 
 from collections.abc import Generator
-from typing import LiteralString
+from typing import Final, LiteralString
 from uuid import UUID
 
 import pytest
 
+from shared.database.auditing import claim_audit
+from shared.database.invariants import RANGE_ROWS, find_violations
+from shared.identifiers import new_id
 from tests.ledger import Ledger
+
+# The truths hold, and are seen to be broken, also where every row is the first and the last of a range.
+RANGES: Final = (RANGE_ROWS, 2, 1)
 
 
 @pytest.fixture
@@ -74,16 +80,27 @@ BREAKS: dict[str, tuple[LiteralString, set[str]]] = {
         ),
         {"transfers_are_whole"},
     ),
+    "the first entry of two is gone": (
+        (
+            "DELETE FROM entries WHERE number = 1"
+            " AND wallet_id = (SELECT source_wallet_id FROM transfers WHERE id = %(id)s)"
+        ),
+        {"transfers_are_whole", "entries_follow"},
+    ),
     "an ending is gone": ("DELETE FROM events WHERE transfer_id = %(id)s", {"transfers_are_whole"}),
 }
 
 
+@pytest.mark.parametrize("range_rows", RANGES)
 @pytest.mark.parametrize(("statement", "broken"), BREAKS.values(), ids=BREAKS)
-def test_is_named(ledger: Ledger, transfer_id: UUID, statement: LiteralString, broken: set[str]) -> None:
+def test_is_named(
+    ledger: Ledger, transfer_id: UUID, statement: LiteralString, broken: set[str], range_rows: int
+) -> None:
     # Triggers off: what a defect in the database, or somebody with its password, could do.
     ledger.connection.execute("SET session_replication_role = replica")
     ledger.connection.execute(statement, {"id": transfer_id})
-    assert {violation["check"] for violation in ledger.violations()} == broken
+    violations = find_violations(ledger.connection, range_rows=range_rows)
+    assert {violation["check"] for violation in violations} == broken
 
 
 def test_a_balance_below_its_floor_is_named(ledger: Ledger, transfer_id: UUID) -> None:
@@ -94,3 +111,16 @@ def test_a_balance_below_its_floor_is_named(ledger: Ledger, transfer_id: UUID) -
     )
     (violation,) = ledger.violations()
     assert violation["check"] == "wallets_keep_their_floor"
+
+
+@pytest.mark.parametrize("range_rows", RANGES)
+def test_what_holds_is_named_nowhere(ledger: Ledger, transfer_id: UUID, range_rows: int) -> None:
+    assert not list(find_violations(ledger.connection, range_rows=range_rows))
+
+
+def test_an_audit_that_never_ends_keeps_no_other_waiting(ledger: Ledger) -> None:
+    asked = [new_id() for _ in range(3)]
+    for audit_id in asked:
+        ledger.connection.execute("INSERT INTO audits (id, requested_at) VALUES (%s, now())", (audit_id,))
+    # None is ever finished, as if each raised.
+    assert [claim_audit(ledger.connection) for _ in range(6)] == asked * 2

@@ -13,7 +13,7 @@ from shared.domain.acceptance import Accepted
 from shared.identifiers import new_id
 from shared.queue import WakeUps
 from tests.ledger import Ledger
-from worker.lanes.apply import ATTEMPTS_MAX, BATCH_MAX, UNPROCESSABLE_IN_A_ROW_MAX, drain
+from worker.lanes.apply import ATTEMPTS_MAX, BATCH_MAX, UNPROCESSABLE_IN_A_ROW_MAX, Holder, drain
 from worker.lanes.worker import LaneWorker
 from worker.upkeep.sweep import sweep
 
@@ -73,10 +73,10 @@ class TestDrain:
         stop = threading.Event()
 
         def keep_draining() -> None:
-            holder_id = new_id()
+            holder = Holder(id=new_id())
             with connect(ledger.database_url, application_name="test", timeouts=WORKER) as connection:
                 while not stop.is_set():
-                    drain(connection, lane=1, holder_id=holder_id, seconds_max=0.05)
+                    drain(connection, lane=1, holder=holder, seconds_max=0.05)
 
         threads = [threading.Thread(target=keep_draining) for _ in range(4)]
         for thread in threads:
@@ -151,10 +151,52 @@ class TestHoldersMark:
         assert ledger.drain().applied == len(transfers)
         assert ledger.order_of_debits(source) == transfers
 
+    def test_trouble_with_the_infrastructure_is_not_counted_against_a_transfer(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=5), ledger.wallet()
+        transfer_id = ledger.accept_one(source, destination, 5)
+        mark(ledger, age=timedelta(seconds=5))
+        holder = Holder(id=new_id())
+        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
+            ledger.connection.execute("SET lock_timeout = '20ms'")
+            for _ in range(ATTEMPTS_MAX + 1):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    ledger.drain(holder=holder)
+        assert ledger.value("SELECT attempts FROM queue") == 1
+        ledger.drain(holder=holder)
+        assert ledger.ending(transfer_id) == "succeeded"
+
+    def test_a_holder_is_not_turned_out_by_those_who_only_look(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=1_000), ledger.wallet()
+        ledger.accept([ledger.request(source, destination, 1) for _ in range(300)])
+        # One by one, so that there are many moments between two transactions.
+        mark(ledger, age=timedelta(seconds=5))
+        done = threading.Event()
+        looks: list[int] = []
+
+        def keep_looking() -> None:
+            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as connection:
+                while not done.is_set():
+                    looks.append(drain(connection, lane=1, holder=Holder(id=new_id()), seconds_max=0).applied)
+
+        looker = threading.Thread(target=keep_looking)
+        holder = Holder(id=new_id())
+        ledger.connection.execute(
+            "UPDATE lanes SET busy_by = %s, busy_since = clock_timestamp(), careful_transfers_left = 300"
+            " WHERE lane = 1",
+            (holder.id,),
+        )
+        looker.start()
+        applied = ledger.drain(holder=holder).applied
+        done.set()
+        looker.join()
+        assert applied == 300
+        assert len(looks) > 10
+
     def test_ones_own_mark_is_no_reason_for_care(self, ledger: Ledger) -> None:
         ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
         mark(ledger, age=timedelta(seconds=5), holder_id=(me := new_id()))
-        assert ledger.drain(holder_id=me).applied == 1
+        assert ledger.drain(holder=Holder(id=me)).applied == 1
         assert ledger.value("SELECT careful_transfers_left FROM lanes WHERE lane = 1") == 0
 
     def test_is_cleared_in_the_end(self, ledger: Ledger) -> None:
@@ -188,18 +230,41 @@ class TestPoison:
     def test_too_many_in_a_row_stop_the_lane_and_lose_nothing(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=100), ledger.wallet()
         transfers = [ledger.accept_one(source, destination, 1) for _ in range(UNPROCESSABLE_IN_A_ROW_MAX + 2)]
-        for transfer_id in transfers:
-            poison(ledger, transfer_id, new_id(), new_id())
-            ledger.connection.execute(
-                "UPDATE queue SET attempts = %s WHERE transfer_id = %s", (ATTEMPTS_MAX, transfer_id)
-            )
-        # The entries that make them bad have to be on the wallets they touch.
+        ledger.connection.execute("UPDATE queue SET attempts = %s", (ATTEMPTS_MAX,))
         mark(ledger, age=timedelta(seconds=5))
         ledger.drain()
         assert ledger.value("SELECT stopped_at IS NOT NULL FROM lanes WHERE lane = 1")
         assert ledger.value("SELECT count(*) FROM queue") == 1
         assert ledger.ending(transfers[-1]) is None
         assert ledger.drain().applied == 0
+
+    def test_halving_goes_on_over_stays_that_are_too_short_for_it(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=100), ledger.wallet()
+        transfers = [ledger.accept_one(source, destination, 1) for _ in range(9)]
+        poison(ledger, transfers[4], source, destination)
+        holder = Holder(id=new_id())
+        for _ in range(60):
+            drain(ledger.connection, lane=1, holder=holder, seconds_max=0)
+        assert ledger.ending(transfers[4]) == "unprocessable"
+        assert ledger.value("SELECT count(*) FROM queue") == 0
+        assert ledger.balance(destination) == 8
+
+    def test_what_cannot_even_be_given_up_stops_the_lane(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=100), ledger.wallet()
+        ended = ledger.accept_one(source, destination, 1)
+        ledger.drain()
+        # In the queue although it has ended: neither outcome can be written a second time.
+        ledger.connection.execute(
+            "INSERT INTO queue (lane, position, transfer_id, source_wallet_id, destination_wallet_id, amount,"
+            " accepted_at) SELECT 1, position, id, source_wallet_id, destination_wallet_id, amount, created_at"
+            " FROM transfers WHERE id = %s",
+            (ended,),
+        )
+        behind = ledger.accept_one(source, destination, 1)
+        ledger.drain()
+        assert ledger.value("SELECT stopped_at IS NOT NULL FROM lanes WHERE lane = 1")
+        assert ledger.ending(behind) is None
+        assert ledger.balance(destination) == 1
 
 
 class TestSweep:

@@ -58,6 +58,7 @@ class TestAddress:
             ("PUT", "/v1/transfers", {"GET", "POST"}),
             ("DELETE", "/v1/wallets", {"GET", "POST"}),
             ("DELETE", f"/v1/transfers/{NOBODYS_ID}", {"GET"}),
+            ("POST", f"/v1/transfers/{NOBODYS_ID}/events", {"GET"}),
             ("PATCH", f"/v1/wallets/{NOBODYS_ID}", {"GET"}),
             ("POST", f"/v1/wallets/{NOBODYS_ID}/entries", {"GET"}),
             ("GET", "/v1/users", {"POST"}),

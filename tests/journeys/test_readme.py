@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from tests.running_system import System
 
 README = Path(__file__).parents[2] / "README.md"
@@ -42,7 +43,12 @@ def test_a_first_transfer(system: System, tmp_path: Path) -> None:
 
     again = run(blocks_under("A first transfer"), system=system, directory=tmp_path)
     assert "idempotent-replayed: true" in again.stdout
-    assert f'"wallet_id":"{asha["wallet_id"]}","currency":"BDT","balance":487450' in again.stdout
+
+    def balance_moved_once() -> bool:
+        shown = run(blocks_under("A first transfer"), system=system, directory=tmp_path).stdout
+        return f'"wallet_id":"{asha["wallet_id"]}","currency":"BDT","balance":487450' in shown
+
+    eventually(balance_moved_once)
 
 
 def test_files_of_payments(system: System, tmp_path: Path) -> None:

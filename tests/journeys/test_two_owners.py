@@ -66,13 +66,15 @@ class TestSomebodyElses:
     def test_transfer_might_as_well_not_exist(
         self, system: System, anna: Person, boris: Person, failed_transfer: str
     ) -> None:
-        path = f"/v1/transfers/{failed_transfer}"
-        assert anna.http.get(path).json()["status"] == "failed"
+        assert anna.http.get(f"/v1/transfers/{failed_transfer}").json()["status"] == "failed"
         made_up = not_found(boris.http, f"/v1/transfers/{MADE_UP}", code="transfer_not_found")
-        assert not_found(boris.http, path, code="transfer_not_found") == made_up
         with operating(system) as http, signed_up(system) as carla:
-            assert not_found(http, path, code="transfer_not_found") == made_up
-            assert not_found(carla.http, path, code="transfer_not_found") == made_up
+            for path in ("/v1/transfers/{}", "/v1/transfers/{}/events"):
+                assert anna.http.get(path.format(failed_transfer)).status_code == 200
+                for stranger in (boris.http, carla.http, http):
+                    for transfer_id in (failed_transfer, MADE_UP):
+                        problem = not_found(stranger, path.format(transfer_id), code="transfer_not_found")
+                        assert problem == made_up
 
     def test_list_stays_theirs(self, anna: Person, boris: Person, failed_transfer: str) -> None:
         def ids(person: Person, path: str) -> set[str]:

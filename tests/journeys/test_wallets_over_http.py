@@ -11,6 +11,10 @@ from tests.callers import Person, operating, problem_in
 from tests.running_system import System
 
 AT_ONCE = 12
+LIST_MAX = 1_000
+INVALID = "validation_failed"
+NAME_LENGTH_MAX = 200
+LIST_BYTES_MAX = 1024 * 1024
 
 
 @pytest.fixture
@@ -56,6 +60,25 @@ class TestOperators:
         assert first.json() == again.json()
         other = operator.post("/v1/wallets", json={**body, "currency": "EUR"})
         problem_in(other, status=409, code="external_id_taken")
+
+    def test_give_each_a_name(self, operator: httpx2.Client, name: str) -> None:
+        problem = problem_in(operator.post("/v1/wallets", json={"currency": "CZK"}), status=422, code=INVALID)
+        assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/external_id", "missing")]
+        answer = operator.post("/v1/wallets", json=[{"currency": "CZK", "external_id": name}, {"currency": "CZK"}])
+        named, nameless = answer.json()["data"]
+        assert (named["status"], nameless["status"], nameless["problem"]["code"]) == (201, 422, INVALID)
+        assert [error["pointer"] for error in nameless["problem"]["errors"]] == ["/1/external_id"]
+
+    def test_open_a_thousand_with_the_longest_names_at_once(self, operator: httpx2.Client, name: str) -> None:
+        asked = [(f"{name}{n:{NAME_LENGTH_MAX - len(name)}}", "CZK") for n in range(LIST_MAX)]
+        answers = opened(operator, *asked)
+        assert {status for status, _ in answers} == {201}
+        assert [wallet["external_id"] for _, wallet in answers] == [external_id for external_id, _ in asked]
+
+    def test_send_no_more_than_a_megabyte(self, operator: httpx2.Client) -> None:
+        for content in (b" " * (LIST_BYTES_MAX + 1), (b" " * 4_096 for _ in range(LIST_BYTES_MAX // 4_096 + 1))):
+            answer = operator.post("/v1/wallets", content=content, headers={"Content-Type": "application/json"})
+            problem_in(answer, status=413, code="body_too_large")
 
     def test_open_lists_whose_items_are_answered_alone(self, operator: httpx2.Client, name: str) -> None:
         ((_, there),) = opened(operator, (f"{name}-there", "CZK"))

@@ -27,6 +27,17 @@ def test_every_refusal_has_a_status_and_says_what_to_do(refusal: type[RequestRef
     assert refusal().detail.endswith(".")
 
 
+def test_every_operation_has_a_name_that_people_can_read() -> None:
+    paths = make_app(SETTINGS, lane_count=1).openapi()["paths"]
+    operations = [operation for path, item in paths.items() if path.startswith("/v1/") for operation in item.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert {"post_transfer", "get_transfer_events", "post_token"} <= set(ids)
+    assert len(set(ids)) == len(ids)
+    for operation in operations:
+        made_up = operation["operationId"].replace("_", " ").title()
+        assert operation["summary"] != made_up, f"{made_up} has no summary of its own"
+
+
 def test_what_nobody_foresaw_is_a_problem_that_gives_nothing_away() -> None:
     app = make_app(SETTINGS, lane_count=1)
 

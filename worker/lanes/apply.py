@@ -34,7 +34,7 @@ MARK_TRUSTED: Final = timedelta(seconds=1)
 """A free lane with a younger mark has a holder between two transactions; with an older one, a holder that died."""
 
 CAREFUL_TRANSFERS: Final = 1_000
-"""How many transfers are applied one by one after a holder died: the one that killed it was among them."""
+"""How many transfers are applied one by one after a holder died: the one that killed it may be among them."""
 
 ATTEMPTS_MAX: Final = 5
 """After as many attempts alone a transfer ends as `unprocessable`."""
@@ -63,44 +63,59 @@ class _LaneElsewhereError(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
+class Holder:
+    """What one process remembers of one lane for as long as it lives.
+
+    Attributes:
+        id: Its mark: whoever finds it old knows that this process died, or lost its database.
+        limit: Transfers in the next batch: half a batch that failed for what is in it, doubled when one succeeds.
+        trying: The place of the transfer whose attempt alone was counted, and came to nothing through no fault of its.
+    """
+
+    id: UUID
+    limit: int = BATCH_MAX
+    trying: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class _Stay:
     """One stay in a lane.
 
     Attributes:
-        limit: Transfers in the next batch: half a batch that failed for what is in it, doubled when one succeeds.
-        tried: Transfers in the last batch.
         careful_left: How many more transfers are applied alone because a holder died.
+        tried: Transfers in the last batch.
         defect: What went wrong with the transfer at the head, the last time it was tried.
     """
 
     connection: Connection
     lane: int
-    holder_id: UUID
-    limit: int = BATCH_MAX
-    tried: int = 0
+    holder: Holder
     careful_left: int = 0
+    tried: int = 0
     defect: str = DIED
     applied: int = 0
     owed: bool = False
 
 
-def drain(connection: Connection, *, lane: int, holder_id: UUID, seconds_max: float = DRAIN_SECONDS_MAX) -> Drained:
+def drain(connection: Connection, *, lane: int, holder: Holder, seconds_max: float = DRAIN_SECONDS_MAX) -> Drained:
     """Work a lane until it is empty or the time is up; leave at once if somebody else works it.
 
     Args:
         connection: Every statement outside a transaction block is one of its own.
-        holder_id: Names this process for as long as it lives.
+        holder: The same at every call of this process for this lane.
 
     Raises:
         psycopg.Error: Trouble with the infrastructure. Nothing of the batch under way was written, everything before
             it is final; try again, later and for ever.
     """
     deadline_seconds = clock.monotonic_seconds() + seconds_max
-    stay = _Stay(connection=connection, lane=lane, holder_id=holder_id)
+    stay = _Stay(connection=connection, lane=lane, holder=holder)
     try:
         _begin(stay)
-        while clock.monotonic_seconds() < deadline_seconds and (_apply_next(stay) or _linger(stay)):
-            pass
+        # A batch at least: a stay that always came too late for one would be no stay.
+        while _apply_next(stay) or _linger(stay):
+            if clock.monotonic_seconds() >= deadline_seconds:
+                break
         _end(stay)
     except _LaneElsewhereError:
         return Drained(applied=stay.applied, owed=stay.owed)
@@ -115,17 +130,25 @@ def _begin(stay: _Stay) -> None:
         if taken is None or taken.stopped:
             raise _LaneElsewhereError
         stay.careful_left = taken.careful_transfers_left
-        if taken.busy_by not in {None, stay.holder_id}:
+        if taken.busy_by not in {None, stay.holder.id}:
             if taken.busy_for is not None and taken.busy_for < MARK_TRUSTED:
                 raise _LaneElsewhereError
             log.warning("lane.holder_died", lane=stay.lane, holder_id=str(taken.busy_by))
             stay.careful_left = CAREFUL_TRANSFERS
-        ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder_id, careful_transfers_left=stay.careful_left)
+        ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder.id, careful_transfers_left=stay.careful_left)
+
+
+def _keep(stay: _Stay) -> ledger.TakenLane:
+    """Take the lane again for the next transaction of the stay."""
+    taken = ledger.keep_lane(stay.connection, stay.lane)
+    if taken.stopped or taken.busy_by != stay.holder.id:
+        raise _LaneElsewhereError
+    return taken
 
 
 def _end(stay: _Stay) -> None:
     with stay.connection.transaction():
-        _take(stay)
+        _keep(stay)
         ledger.clear_busy(stay.connection, stay.lane)
 
 
@@ -141,57 +164,88 @@ def _linger(stay: _Stay) -> bool:
 
 def _apply_next(stay: _Stay) -> bool:
     """Apply the next batch, or find out which transfer in it cannot be applied; say whether there was one."""
-    alone = stay.limit == 1 or stay.careful_left > 0
+    alone = stay.holder.limit == 1 or stay.careful_left > 0
     try:
-        applied = _apply_alone(stay) if alone else _apply_batch(stay, limit=stay.limit)
-    except (_LaneElsewhereError, ledger.QueueChangedError):
-        raise
+        applied = _apply_alone(stay) if alone else _apply_batch(stay, limit=stay.holder.limit)
     except Exception as error:  # an exception of our own is the batch's fault until it is known whose it is
-        if isinstance(error, psycopg.Error) and not _blames_the_batch(error):
+        if not _blames_the_batch(error):
             raise
-        stay.defect = f"{type(error).__name__}: {error}"
-        stay.limit = max(1, stay.tried // 2)
+        stay.defect = f"{type(error).__name__}: {error}".replace("\0", "")
+        stay.holder.limit = max(1, stay.tried // 2)
+        stay.holder.trying = None
         log.exception("lane.batch_failed", lane=stay.lane, transfers=stay.tried)
         if alone:
             clock.pause(PAUSE_ALONE_SECONDS)
         return True
-    stay.limit = min(BATCH_MAX, stay.limit * 2)
+    stay.holder.limit = min(BATCH_MAX, stay.holder.limit * 2)
+    stay.holder.trying = None
     stay.defect = DIED
     stay.careful_left = max(0, stay.careful_left - applied)
     return applied > 0
 
 
-def _blames_the_batch(error: psycopg.Error) -> bool:
-    """Say whether it is for data (class 22) or a constraint (class 23); anything else is never a transfer's fault."""
-    return (error.sqlstate or "")[:2] in {"22", "23"}
+def _blames_the_batch(error: Exception) -> bool:
+    """Say whether what is in the batch may be at fault: its data (class 22), a constraint (class 23), code of ours."""
+    match error:
+        case _LaneElsewhereError() | ledger.QueueChangedError():
+            return False
+        case psycopg.Error():
+            return (error.sqlstate or "")[:2] in {"22", "23"}
+        case _:
+            return True
 
 
 def _apply_alone(stay: _Stay) -> int:
-    """Apply the transfer at the head, the attempt noted beforehand; after five attempts end it as unprocessable."""
+    """Apply the transfer at the head, the attempt noted beforehand; after five attempts end it as unprocessable.
+
+    An attempt that ends with trouble of the infrastructure is not counted anew: that this process lives to try again
+    proves that the transfer did not kill it.
+    """
     with stay.connection.transaction():
-        _take(stay)
+        _keep(stay)
         rows = ledger.read_head(stay.connection, stay.lane, limit=1)
-        if rows and rows[0].attempts < ATTEMPTS_MAX:
-            ledger.count_attempt(stay.connection, rows[0], lane=stay.lane)
-    if rows and rows[0].attempts >= ATTEMPTS_MAX:
-        return _apply_batch(stay, limit=1, decide=_give_up)
+        if not rows:
+            return 0
+        head = rows[0]
+        is_counted = head.position == stay.holder.trying
+        if head.attempts < ATTEMPTS_MAX and not is_counted:
+            ledger.count_attempt(stay.connection, head, lane=stay.lane)
+    if head.attempts >= ATTEMPTS_MAX and not is_counted:
+        return _give_up(stay)
+    stay.holder.trying = head.position
     return _apply_batch(stay, limit=1)
 
 
-def _give_up(transfers: Sequence[QueuedTransfer], *, wallets: Mapping[UUID, WalletState]) -> Applied:
+def _give_up(stay: _Stay) -> int:
+    """End the transfer at the head as unprocessable; if even that fails, stop the lane: the defect is not its."""
+    for tells in (True, False):
+        try:
+            return _apply_batch(stay, limit=1, decide=_move_nothing, tells=tells)
+        except Exception as error:  # as in `_apply_next`
+            if not _blames_the_batch(error):
+                raise
+            log.exception("lane.giving_up_failed", lane=stay.lane, tells=tells)
+    with stay.connection.transaction():
+        _keep(stay)
+        ledger.stop_lane(stay.connection, stay.lane)
+    log.critical("lane.stopped", lane=stay.lane)
+    raise _LaneElsewhereError
+
+
+def _move_nothing(transfers: Sequence[QueuedTransfer], *, wallets: Mapping[UUID, WalletState]) -> Applied:
     """Decide that nothing moves, whatever the wallets hold."""
     del wallets
     outcomes = [Outcome(transfer.transfer_id, FailureCode.UNPROCESSABLE) for transfer in transfers]
     return Applied(outcomes=outcomes, entries=[], changed_wallets={})
 
 
-def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = apply) -> int:
+def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = apply, tells: bool = True) -> int:
     """Apply the head of the lane in one transaction, and say how many transfers ended.
 
     Each statement has a snapshot younger than the lock before it; architecture.md, section 4, has the order and why.
     """
     with stay.connection.transaction():
-        lane = _take(stay)
+        lane = _keep(stay)
         rows = ledger.read_head(stay.connection, stay.lane, limit=limit)
         stay.tried = len(rows)
         if not rows:
@@ -203,20 +257,13 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = ap
         events = _events(stay, applied.outcomes, lane=lane, at=at)
         ledger.write_entries(stay.connection, applied, at=at)
         ledger.write_events(stay.connection, events)
-        owed = _owe(stay.connection, events, endpoints=endpoints, at=at)
+        owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
         ledger.delete_applied(stay.connection, rows, lane=stay.lane)
         _record(stay.connection, events, lane=lane, at=at)
     stay.applied += len(rows)
     stay.owed = stay.owed or owed
     ledger.notify_applied(stay.connection, lane=stay.lane, event_number=events[-1].number)
     return len(rows)
-
-
-def _take(stay: _Stay) -> ledger.TakenLane:
-    taken = ledger.take_lane(stay.connection, stay.lane)
-    if taken is None or taken.stopped or taken.busy_by != stay.holder_id:
-        raise _LaneElsewhereError
-    return taken
 
 
 def _wallet_ids(rows: Sequence[ledger.QueueRow]) -> set[UUID]:

@@ -11,12 +11,15 @@ from shared.database import ledger
 from shared.database.connections import WORKER, connect
 from shared.identifiers import new_id
 from shared.queue import DELIVER, WakeUps, apply_in
-from worker.lanes.apply import Drained, drain
+from shared.telemetry import first_line
+from worker.lanes.apply import Drained, Holder, drain
 
 log = structlog.get_logger()
 
 # Trouble that is over by then costs no more than its own time; after it, upkeep comes back to the lane, for ever.
 PAUSES_SECONDS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+TROUBLE_SECONDS_MAX: Final = 10.0
+"""When to leave a lane in trouble to the next one who comes: well within the time limit of a task."""
 
 
 class LaneWorker:
@@ -26,17 +29,21 @@ class LaneWorker:
         """Connect nowhere yet; the first lane does."""
         self._database_url = database_url
         self._wake_ups = wake_ups
-        self._holder_id = new_id()
+        self._holders: dict[int, Holder] = {}
         self._connection: Connection | None = None
 
     def work(self, lane: int) -> Drained:
         """Work a lane until it is empty, through passing trouble with PostgreSQL."""
         self._wake_ups.received(apply_in(lane))
+        holder = self._holders.setdefault(lane, Holder(id=new_id()))
+        deadline_seconds = clock.monotonic_seconds() + TROUBLE_SECONDS_MAX
         for pause_seconds in PAUSES_SECONDS:
+            if clock.monotonic_seconds() > deadline_seconds:
+                break
             try:
-                drained = drain(self._connected(), lane=lane, holder_id=self._holder_id)
+                drained = drain(self._connected(), lane=lane, holder=holder)
             except (psycopg.Error, ledger.QueueChangedError) as error:
-                log.warning("lane.interrupted", lane=lane, error=str(error))
+                log.warning("lane.interrupted", lane=lane, error=first_line(error))
                 self.disconnect()
                 clock.pause(pause_seconds)
             else:

@@ -11,6 +11,7 @@ import structlog
 from shared.database.connections import AUDIT, connect
 from shared.queue import WakeUps
 from shared.settings import WorkerSettings
+from shared.telemetry import first_line
 from worker.lanes.worker import LaneWorker
 from worker.upkeep.audit import audit
 from worker.upkeep.sweep import sweep
@@ -67,7 +68,7 @@ def _repeat(
         try:
             act()
         except psycopg.Error as error:
-            log.warning("upkeep.interrupted", error=str(error))
+            log.warning("upkeep.interrupted", error=first_line(error))
             after_trouble()
         except Exception:
             # A defect of ours in one round must not end the process that everything else relies on.

@@ -215,7 +215,11 @@ def _create_tables() -> None:
         comment="What was asked and accepted. Never updated: how it ended stands in events.",
     )
     op.create_index(
-        "transfers_destination_owner_id_position_key", "transfers", ["destination_owner_id", "position"], unique=True
+        "transfers_destination_owner_id_position_key",
+        "transfers",
+        ["destination_owner_id", "position"],
+        unique=True,
+        postgresql_where=sa.text("owner_id <> destination_owner_id"),
     )
     op.create_index("transfers_owner_id_position_key", "transfers", ["owner_id", "position"], unique=True)
     op.create_table(

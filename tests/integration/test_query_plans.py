@@ -1,0 +1,264 @@
+"""Does what callers ask all day stay quick as the ledger grows? The plans of its statements, over 60,000 transfers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from secrets import token_hex
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hishab.embedded import PrivatePostgres
+from shared.database.acceptance import RESOLVE
+from shared.database.endings import READ_ENDED
+from shared.database.engine import reading_engine
+from shared.database.ledger import HAS_WORK, READ_HEAD
+from shared.database.transfers import TransferFilters, list_transfers, read_transfer
+from shared.database.wallets import list_entries
+from shared.domain.owner import OPERATORS_OWNER_ID
+from shared.domain.transfer import Status
+
+LARGE: Final = frozenset({"transfers", "entries", "events", "wallets"})
+"""Tables that grow with every customer, or with every transfer."""
+
+PAGE_ROWS: Final = 20
+SCANNED_OF_A_ROW_MAX: Final = 6
+"""A transfer, its ending, its place in one of two lanes; from either end."""
+
+SENDER: Final = UUID(int=10_000)
+"""A person who has paid 10,000 times, all to the same, and waits for nothing."""
+PAYEE: Final = UUID(int=10_001)
+PERSON: Final = UUID(int=10_002)
+"""One of a thousand who pay each other; some of what they paid is queued."""
+STRANGER: Final = UUID(int=9)
+"""Somebody who has never paid, nor was paid."""
+
+# 60,000 transfers, of which the last 5,000 are queued, in two lanes. Three of four are the operators', from one wallet
+# of theirs to another; the others are those of persons.
+LEDGER: Final[tuple[LiteralString, ...]] = (
+    """
+    INSERT INTO wallets (id, owner_id, kind, currency, external_id, balance, floor, entry_count, created_at)
+    SELECT lpad(to_hex(n), 32, '0')::uuid, '00000000-0000-0000-0000-000000000001', 'operator', 'CZK', n, 0, 0, 0, now()
+    FROM generate_series(1, 5000) AS n
+    UNION ALL
+    SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n), 32, '0')::uuid, 'personal', 'CZK', NULL, 0, 0, 0, now()
+    FROM generate_series(10000, 60000) AS n
+    """,
+    """
+    CREATE TEMPORARY TABLE paid AS
+    SELECT n, lpad(to_hex(n), 32, '0')::uuid AS id, lpad(to_hex(source), 32, '0')::uuid AS source_id,
+           lpad(to_hex(destination), 32, '0')::uuid AS destination_id, n % 4 > 0 AS is_operators
+    FROM generate_series(1, 60000) AS n
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN n % 4 > 0 THEN 1 + n % 10 WHEN n <= 40000 THEN 10000 ELSE 10002 + n / 4 % 1000 END,
+               CASE WHEN n % 4 > 0 THEN 11 + n % 10 WHEN n <= 40000 THEN 10001 ELSE 10002 + (n / 4 + 1) % 1000 END
+    ) AS wallets (source, destination)
+    """,
+    """
+    INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
+                           amount, currency, idempotency_key, fingerprint, created_at)
+    SELECT id, n, CASE WHEN is_operators THEN '00000000-0000-0000-0000-000000000001' ELSE source_id END,
+           CASE WHEN is_operators THEN '00000000-0000-0000-0000-000000000001' ELSE destination_id END,
+           source_id, destination_id, 1, 'CZK', 'key-' || n, '', now()
+    FROM paid ORDER BY n
+    """,
+    """
+    INSERT INTO events (id, lane, number, type, transfer_id, version, created_at)
+    SELECT id, 1, n, 'transfer.succeeded', id, 2, now() FROM paid WHERE n <= 55000 ORDER BY n
+    """,
+    """
+    INSERT INTO entries (wallet_id, number, transfer_id, amount, balance_after, created_at)
+    SELECT wallet_id, row_number() OVER (PARTITION BY wallet_id ORDER BY n), id, amount, 0, now()
+    FROM paid CROSS JOIN LATERAL (VALUES (source_id, -1), (destination_id, 1)) AS ends (wallet_id, amount)
+    WHERE n <= 55000 ORDER BY n
+    """,
+    """
+    INSERT INTO queue (lane, position, transfer_id, source_wallet_id, destination_wallet_id, amount, accepted_at)
+    SELECT 1 + n / 4 % 2, n, id, source_id, destination_id, 1, now() FROM paid WHERE n > 55000 ORDER BY n
+    """,
+    "INSERT INTO lanes (lane) VALUES (2)",
+    "ANALYZE",
+)
+
+Read = Callable[[AsyncConnection], Awaitable[object]]
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
+    """A ledger of some size, only to be read."""
+    names = {"name": sql.Identifier(f"test_{token_hex(8)}"), "template": sql.Identifier(template_database)}
+    with psycopg.connect(postgres.url, autocommit=True) as administrator:
+        administrator.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+        url = postgres.url.removesuffix("/postgres") + f"/{names['name'].as_string().strip(chr(34))}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in LEDGER:
+                connection.execute(statement)
+        yield url
+        administrator.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@pytest.fixture(scope="module")
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def sent_by(database_url: str, read: Read) -> tuple[str, dict[str, Any]]:
+    """Run a function that reads, and catch its one statement and what it is given."""
+    statements: list[tuple[str, dict[str, Any]]] = []
+
+    def catch(_connection: object, _cursor: object, statement: str, parameters: dict[str, Any], *_: object) -> None:
+        statements.append((statement, parameters))
+
+    async def run() -> None:
+        engine = reading_engine(database_url, pool_size=1)
+        event.listen(engine.sync_engine, "before_cursor_execute", catch)
+        async with engine.connect() as tx:
+            await read(tx)
+        await engine.dispose()
+
+    asyncio.run(run())
+    (sent,) = statements
+    return sent
+
+
+def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find the nodes of a plan that read a table."""
+    if "Relation Name" in plan:
+        yield plan
+    for inner in plan.get("Plans", ()):
+        yield from scans(inner)
+
+
+def scanned(scan: dict[str, Any]) -> int:
+    """Say how many rows were looked at, whether they were wanted or not."""
+    unwanted = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return round(scan["Actual Loops"] * (scan["Actual Rows"] + sum(scan.get(name, 0) for name in unwanted)))
+
+
+def complaints(
+    connection: psycopg.Connection, statement: str, parameters: dict[str, Any], *, scanned_max: int
+) -> list[str]:
+    """Run a statement, and say what is wrong with how it was done."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode()
+    ((explained,),) = connection.execute(explain, parameters).fetchall()
+    found = list(scans(explained[0]["Plan"]))
+    assert found
+    wrong = [
+        f"reads all of {scan['Relation Name']}"
+        for scan in found
+        if scan["Node Type"] == "Seq Scan" and scan["Relation Name"] in LARGE
+    ]
+    rows = sum(map(scanned, found))
+    return [*wrong, *([f"looks at {rows} rows, which is more than {scanned_max}"] if rows > scanned_max else [])]
+
+
+def listing(viewer_id: UUID, *, before: int | None = None, **equal: Any) -> Read:  # noqa: ANN401 (a filter's own)
+    filters = TransferFilters(
+        **{"status": None, "reference": None, "idempotency_key": None, "wallet_id": None, **equal}
+    )
+
+    def read(tx: AsyncConnection) -> Awaitable[object]:
+        return list_transfers(tx, viewer_id=viewer_id, filters=filters, before=before, limit=PAGE_ROWS)
+
+    return read
+
+
+VIEWERS: Final = {
+    "operators": OPERATORS_OWNER_ID,
+    "sender": SENDER,
+    "payee": PAYEE,
+    "person": PERSON,
+    "stranger": STRANGER,
+}
+
+FILTERS: Final[dict[str, dict[str, Any]]] = {
+    "all": {},
+    "a later page": {"before": 30_000},
+    "queued": {"status": Status.QUEUED},
+    # With the operators' own backlog above it, this list would have to read past all of it.
+    "succeeded, below what is queued": {"status": Status.SUCCEEDED, "before": 55_000},
+    "of a key": {"idempotency_key": "key-40"},
+}
+
+
+@pytest.mark.parametrize("equal", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("viewer_id", VIEWERS.values(), ids=VIEWERS)
+def test_a_list_reads_a_page(
+    database_url: str, connection: psycopg.Connection, viewer_id: UUID, equal: dict[str, Any]
+) -> None:
+    statement, parameters = sent_by(database_url, listing(viewer_id, **equal))
+    scanned_max = 2 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX
+    assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+
+
+def test_what_is_queued_is_listed_whatever_its_lane(database_url: str, connection: psycopg.Connection) -> None:
+    in_queue = "SELECT transfer_id FROM queue WHERE source_wallet_id = %s ORDER BY position DESC"
+    for viewer_id in (PERSON, UUID(int=PERSON.int + 1), SENDER):
+        statement, parameters = sent_by(database_url, listing(viewer_id, status=Status.QUEUED))
+        listed = [row[0] for row in connection.execute(statement.encode(), parameters)]
+        assert listed == [row[0] for row in connection.execute(in_queue, (viewer_id,))]
+        assert bool(listed) == (viewer_id != SENDER)
+
+
+def test_a_transfer_is_found_by_its_id(database_url: str, connection: psycopg.Connection) -> None:
+    statement, parameters = sent_by(database_url, lambda tx: read_transfer(tx, UUID(int=40), viewer_id=PAYEE))
+    assert not complaints(connection, statement, parameters, scanned_max=2)
+
+
+@pytest.mark.parametrize("before", [None, 3_000])
+def test_a_list_of_entries_reads_a_page(database_url: str, connection: psycopg.Connection, before: int | None) -> None:
+    statement, parameters = sent_by(
+        database_url, lambda tx: list_entries(tx, UUID(int=1), before=before, limit=PAGE_ROWS)
+    )
+    assert not complaints(connection, statement, parameters, scanned_max=PAGE_ROWS)
+
+
+STATEMENTS: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
+    "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 3),
+    "whether there is work": (HAS_WORK, {"lane": 1}, 1),
+    "which of a batch have ended": (READ_ENDED, {"ids": [UUID(int=n) for n in range(54_950, 55_050)]}, 51),
+    "what a group refers to": (
+        RESOLVE,
+        {
+            "owner_ids": [OPERATORS_OWNER_ID] * 50 + [SENDER] * 50,
+            "keys": [f"key-{n}" for n in range(100)],
+            "source_ids": [UUID(int=1)] * 50 + [None] * 50,
+            "destination_ids": [UUID(int=n + 2) for n in range(100)],
+            "emails": [None] * 100,
+            "currencies": ["CZK"] * 100,
+        },
+        100 * SCANNED_OF_A_ROW_MAX,
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "parameters", "scanned_max"), STATEMENTS.values(), ids=STATEMENTS)
+def test_a_statement_looks_at_little(
+    connection: psycopg.Connection, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
+) -> None:
+    assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+
+
+class TestTheCheck:
+    """What cannot fail is worth nothing."""
+
+    def test_sees_that_a_table_is_read_as_a_whole(self, connection: psycopg.Connection) -> None:
+        """How received transfers were looked for once: among all that one owner moved between their own wallets."""
+        statement = (
+            "SELECT id FROM transfers WHERE destination_owner_id = %(me)s AND owner_id <> %(me)s"
+            " ORDER BY position DESC LIMIT 20"
+        )
+        (wrong, rows) = complaints(connection, statement, {"me": OPERATORS_OWNER_ID}, scanned_max=240)
+        assert wrong == "reads all of transfers"
+        assert rows == "looks at 60000 rows, which is more than 240"
+
+    def test_sees_that_an_index_is_read_as_a_whole(self, database_url: str, connection: psycopg.Connection) -> None:
+        """What a filter without an index costs (docs/decisions/0009)."""
+        statement, parameters = sent_by(database_url, listing(SENDER, status=Status.FAILED))
+        (rows,) = complaints(connection, statement, parameters, scanned_max=240)
+        assert rows == "looks at 20000 rows, which is more than 240"

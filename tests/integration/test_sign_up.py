@@ -1,0 +1,53 @@
+"""What a sign-up promises once it is committed: whatever happens then, the answer is not "try again"."""
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import replace
+
+import pytest
+from cryptography.fernet import Fernet
+
+from api.main import make_parts
+from api.users.sign_up import sign_up
+from shared.database.engine import reading_engine
+from shared.settings import ApiSettings
+from tests.callers import PIN
+from tests.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Generator[Ledger]:
+    ledger = Ledger.on(database_url)
+    with ledger.connection:
+        yield ledger
+
+
+async def test_is_answered_with_the_queued_grant_where_nothing_can_be_read(ledger: Ledger) -> None:
+    settings = ApiSettings(
+        database_url=ledger.database_url,
+        broker_url="redis://127.0.0.1:1/0",
+        token_keys=(("a", bytes(32)),),
+        pin_pepper=bytes(32),
+        webhook_secret_keys=(Fernet.generate_key().decode(),),
+    )
+    parts = replace(make_parts(settings, lane_count=1), engine=reading_engine(NOWHERE, pool_size=2))
+    listening = asyncio.create_task(parts.endings.run())
+    try:
+        async with parts.intake_pool:
+            signing_up = asyncio.create_task(sign_up(parts, name="Rina", email="rina@example.org", pin=PIN))
+            while not await asyncio.to_thread(ledger.value, "SELECT transfer_id FROM queue"):
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(ledger.drain)
+            signed_up = await signing_up
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await asyncio.to_thread(parts.wake_ups.stop)
+    grant = signed_up.opening_grant
+    assert grant.ending is None
+    assert ledger.ending(grant.transfer.id) == "succeeded"
+    assert ledger.value("SELECT id FROM users WHERE email = 'rina@example.org'") == signed_up.user.id
