@@ -44,6 +44,9 @@ INTAKE_CONNECTIONS: Final = 4
 """One for the groups; the others for requests of a group that failed, which are then written side by side."""
 
 BODY_BYTES_MAX: Final = 64 * 1024
+LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024}
+"""By path: a thousand wallets are one request."""
+
 STOP_SECONDS_MAX: Final = 10
 
 DESCRIPTION: Final = """
@@ -106,7 +109,7 @@ def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.parts = make_parts(settings, lane_count=lane_count)
-    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX, larger={"/v1/wallets": 1024 * 1024})
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX, larger=LARGER_BODY_BYTES_MAX)
     app.add_middleware(RequestIds)
     problems.install(app)
     for router in (

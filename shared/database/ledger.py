@@ -20,16 +20,8 @@ COUNT_LANES: LiteralString = "SELECT count(*) FROM lanes WHERE lane > 0"
 # The statements of one application, in the order they run. Each has a snapshot younger than the lock before it:
 # lock and read in one statement would return rows that the previous holder has just deleted (seen).
 
-# FOR NO KEY UPDATE, so that intake is never in the way; SKIP LOCKED, so that whoever comes second leaves at once.
-TAKE_LANE: LiteralString = """
-SELECT lane, event_number, careful_transfers_left, unprocessable_in_a_row, stopped_at IS NOT NULL AS stopped,
-       busy_by, clock_timestamp() - busy_since AS busy_for
-FROM lanes
-WHERE lane = %(lane)s
-FOR NO KEY UPDATE SKIP LOCKED
-"""
-
 # The holder's own: waits for whoever has only come to look, and would otherwise be turned out by them.
+# FOR NO KEY UPDATE, so that intake is never in the way.
 KEEP_LANE: LiteralString = """
 SELECT lane, event_number, careful_transfers_left, unprocessable_in_a_row, stopped_at IS NOT NULL AS stopped,
        busy_by, clock_timestamp() - busy_since AS busy_for
@@ -37,6 +29,9 @@ FROM lanes
 WHERE lane = %(lane)s
 FOR NO KEY UPDATE
 """
+
+# The same for whoever comes: if it is held, they leave at once.
+TAKE_LANE: LiteralString = KEEP_LANE + "SKIP LOCKED"
 
 # Always from the head and never "after the last position seen": positions become visible out of order across API
 # processes (faults.md, P3b). Also says what time it is for this application: never below the lane's previous one,

@@ -8,8 +8,8 @@ from uuid import UUID
 from shared.domain.money import BALANCE_MINOR_MAX
 from shared.domain.transfer import FailureCode
 
-# The rows of the hot path are named tuples: a frozen dataclass takes four times as long to make, and these go
-# to COPY as they are.
+# The rows of the hot path are named tuples: a frozen dataclass takes two to four times as long to make (timeit, five
+# fields, Python 3.11), and these go to COPY as they are.
 
 
 class QueuedTransfer(NamedTuple):

@@ -35,13 +35,6 @@ WHERE application_name = 'hishab-intake' AND datname = current_database() AND wa
 """
 
 
-@pytest.fixture
-def ledger(database_url: str) -> Generator[Ledger]:
-    ledger = Ledger.on(database_url)
-    with ledger.connection:
-        yield ledger
-
-
 @asynccontextmanager
 async def intake_on(
     ledger: Ledger, *, woken: list[int] | None = None, waiting_max: int = 1_000

@@ -1,6 +1,5 @@
 """Does the audit see it when money is missing? Each truth is broken behind the database's back, and has to be named."""
 
-from collections.abc import Generator
 from typing import Final, LiteralString
 from uuid import UUID
 
@@ -13,13 +12,6 @@ from tests.ledger import Ledger
 
 # The truths hold, and are seen to be broken, also where every row is the first and the last of a range.
 RANGES: Final = (RANGE_ROWS, 2, 1)
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Generator[Ledger]:
-    ledger = Ledger.on(database_url)
-    with ledger.connection:
-        yield ledger
 
 
 @pytest.fixture

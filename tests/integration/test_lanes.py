@@ -1,7 +1,6 @@
 """What a lane promises: once each, in order, whole batches or nothing, and never stuck behind one bad transfer."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,13 +17,6 @@ from worker.lanes.worker import LaneWorker
 from worker.upkeep.sweep import sweep
 
 NO_BROKER = "redis://127.0.0.1:1/0"
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    ledger = Ledger.on(database_url)
-    with ledger.connection:
-        yield ledger
 
 
 def poison(ledger: Ledger, transfer_id: UUID, source_id: UUID, destination_id: UUID) -> None:

@@ -1,11 +1,9 @@
 """What a sign-up promises once it is committed: whatever happens then, the answer is not "try again"."""
 
 import asyncio
-from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
-from cryptography.fernet import Fernet
 
 from api.main import make_parts
 from api.users.sign_up import sign_up
@@ -19,22 +17,10 @@ pytestmark = pytest.mark.anyio
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
-@pytest.fixture
-def ledger(database_url: str) -> Generator[Ledger]:
-    ledger = Ledger.on(database_url)
-    with ledger.connection:
-        yield ledger
-
-
-async def test_is_answered_with_the_queued_grant_where_nothing_can_be_read(ledger: Ledger) -> None:
-    settings = ApiSettings(
-        database_url=ledger.database_url,
-        broker_url="redis://127.0.0.1:1/0",
-        token_keys=(("a", bytes(32)),),
-        pin_pepper=bytes(32),
-        webhook_secret_keys=(Fernet.generate_key().decode(),),
-    )
-    parts = replace(make_parts(settings, lane_count=1), engine=reading_engine(NOWHERE, pool_size=2))
+async def test_is_answered_with_the_queued_grant_where_nothing_can_be_read(
+    ledger: Ledger, api_settings: ApiSettings
+) -> None:
+    parts = replace(make_parts(api_settings, lane_count=1), engine=reading_engine(NOWHERE, pool_size=2))
     listening = asyncio.create_task(parts.endings.run())
     try:
         async with parts.intake_pool:
