@@ -7,8 +7,9 @@ from pathlib import Path
 
 from shared.database.connections import API, connect
 from shared.database.key_registration import register_key
-from shared.domain.api_key import KEY_BYTES, KEY_PREFIX, OPERATOR, hash_key
+from shared.domain.api_key import KEY_BYTES, KEY_PREFIX, hash_key
 from shared.domain.owner import OPERATORS_OWNER_ID
+from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
 from shared.settings import Settings, read_settings
 

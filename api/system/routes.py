@@ -1,11 +1,11 @@
 """Look at the system as a whole: how much money there is, and whether any is missing."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
 from api import problems
-from api.caller import FromCaller, FromOperator
+from api.caller import Caller, FromCaller, needs
 from api.operations import operation_id
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
@@ -13,6 +13,7 @@ from api.system.schemas import show_audit
 from shared.database.audits import read_audit, request_audit
 from shared.database.wallets import read_issued
 from shared.domain.errors import AuditNotFound, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
 
 router = APIRouter(tags=["system"], route_class=StrictRoute, generate_unique_id_function=operation_id)
@@ -36,7 +37,9 @@ async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str,
     status_code=202,
     responses=problems.documented(NotAuthenticated, ScopeMissing, ServiceUnavailable),
 )
-async def post_audit(operator: FromOperator, tx: InTransaction, response: Response) -> dict[str, Any]:
+async def post_audit(
+    operator: Annotated[Caller, needs(OPERATOR)], tx: InTransaction, response: Response
+) -> dict[str, Any]:
     """Ask that the whole ledger be audited; upkeep does it in the background."""
     del operator
     audit = show_audit(await request_audit(tx, new_id()))
@@ -50,7 +53,7 @@ async def post_audit(operator: FromOperator, tx: InTransaction, response: Respon
     summary="Show an audit",
     responses=problems.documented(NotAuthenticated, ScopeMissing, AuditNotFound, ServiceUnavailable),
 )
-async def get_audit(audit_id: Id, operator: FromOperator, tx: InTransaction) -> dict[str, Any]:
+async def get_audit(audit_id: Id, operator: Annotated[Caller, needs(OPERATOR)], tx: InTransaction) -> dict[str, Any]:
     """Show what an audit found."""
     del operator
     audit = await read_audit(tx, audit_id)

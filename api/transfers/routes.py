@@ -5,7 +5,7 @@ from typing import Annotated, Any, assert_never
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import problems
-from api.caller import FromCaller
+from api.caller import Caller, needs
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import FromParts, InTransaction
@@ -27,11 +27,13 @@ from shared.domain.errors import (
     OutcomeUnknown,
     QueueUnavailable,
     SameWallet,
+    ScopeMissing,
     ServiceUnavailable,
     TransferNotFound,
     WalletNotFound,
 )
 from shared.domain.idempotency import parse_key
+from shared.domain.scope import TRANSFERS_READ, TRANSFERS_WRITE
 from shared.domain.transfer import Status
 
 router = APIRouter(tags=["transfers"], route_class=StrictRoute, generate_unique_id_function=operation_id)
@@ -45,6 +47,7 @@ RETRY_SECONDS = "1"
     status_code=202,
     responses=problems.documented(
         NotAuthenticated,
+        ScopeMissing,
         IdempotencyKeyMissing,
         IdempotencyKeyInvalid,
         IdempotencyKeyReused,
@@ -59,7 +62,7 @@ RETRY_SECONDS = "1"
 )
 async def post_transfer(
     asked: NewTransfer,
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(TRANSFERS_WRITE)],
     parts: FromParts,
     idempotency_key: Annotated[
         str | None, Header(description="A new one for each transfer, the same for a retry.")
@@ -88,10 +91,10 @@ async def post_transfer(
 @router.get(
     "/v1/transfers",
     summary="List transfers",
-    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
 )
 async def get_transfers(
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(TRANSFERS_READ)],
     tx: InTransaction,
     request: Request,
     response: Response,
@@ -132,9 +135,11 @@ async def get_transfers(
 @router.get(
     "/v1/transfers/{transfer_id}",
     summary="Show a transfer",
-    responses=problems.documented(NotAuthenticated, TransferNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
 )
-async def get_transfer(transfer_id: Id, caller: FromCaller, tx: InTransaction, response: Response) -> dict[str, Any]:
+async def get_transfer(
+    transfer_id: Id, caller: Annotated[Caller, needs(TRANSFERS_READ)], tx: InTransaction, response: Response
+) -> dict[str, Any]:
     """Show how a transfer stands: from the moment of its 202 on, and also if it failed."""
     standing = await read_transfer(tx, transfer_id, viewer_id=caller.owner_id)
     if standing is None:
@@ -148,10 +153,10 @@ async def get_transfer(transfer_id: Id, caller: FromCaller, tx: InTransaction, r
 @router.get(
     "/v1/transfers/{transfer_id}/events",
     summary="List a transfer's events",
-    responses=problems.documented(NotAuthenticated, TransferNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
 )
 async def get_transfer_events(
-    transfer_id: Id, caller: FromCaller, tx: InTransaction, response: Response
+    transfer_id: Id, caller: Annotated[Caller, needs(TRANSFERS_READ)], tx: InTransaction, response: Response
 ) -> dict[str, Any]:
     """List each status that a transfer had, oldest first, to those who may see the transfer.
 

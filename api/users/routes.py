@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 
 from api import problems
-from api.caller import FromCaller
+from api.caller import Caller, needs
 from api.operations import operation_id
 from api.parts import FromParts, InTransaction
 from api.strict import Currency, StrictRoute
@@ -23,9 +23,11 @@ from shared.domain.errors import (
     NotAuthenticated,
     OutcomeUnknown,
     QueueUnavailable,
+    ScopeMissing,
     ServiceUnavailable,
     WalletNotFound,
 )
+from shared.domain.scope import WALLETS_READ
 
 router = APIRouter(tags=["users"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 token_router = APIRouter(tags=["users"], generate_unique_id_function=operation_id)
@@ -71,9 +73,11 @@ async def post_token(form: Annotated[OAuth2PasswordRequestForm, Depends()], part
 
 
 @router.get(
-    "/v1/users/me", summary="Show who is logged in", responses=problems.documented(NotAuthenticated, ServiceUnavailable)
+    "/v1/users/me",
+    summary="Show who is logged in",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, ServiceUnavailable),
 )
-async def get_me(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
+async def get_me(caller: Annotated[Caller, needs(WALLETS_READ)], tx: InTransaction) -> dict[str, Any]:
     """Show who is logged in."""
     user = await read_user(tx, caller.owner_id)
     if user is None:
@@ -84,10 +88,12 @@ async def get_me(caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
 @router.get(
     "/v1/users/me/balance",
     summary="Show one's own balance",
-    responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, WalletNotFound, ServiceUnavailable),
 )
 async def get_my_balance(
-    caller: FromCaller, tx: InTransaction, currency: Annotated[Currency, Query()] = HOME_CURRENCY
+    caller: Annotated[Caller, needs(WALLETS_READ)],
+    tx: InTransaction,
+    currency: Annotated[Currency, Query()] = HOME_CURRENCY,
 ) -> dict[str, Any]:
     """Show what one's own wallet holds, in minor units."""
     wallet = await read_personal_wallet(tx, caller.owner_id, currency=currency)

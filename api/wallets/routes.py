@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Discriminator, Field, Tag
 
 from api import problems
-from api.caller import FromCaller
+from api.caller import Caller, needs
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import InTransaction
@@ -32,6 +32,7 @@ from shared.domain.errors import (
     ServiceUnavailable,
     WalletNotFound,
 )
+from shared.domain.scope import TRANSFERS_WRITE, WALLETS_READ
 
 router = APIRouter(tags=["wallets"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
@@ -56,7 +57,11 @@ OneOrMany = Annotated[
     },
 )
 async def post_wallet(
-    asked: OneOrMany, caller: FromCaller, tx: InTransaction, request: Request, response: Response
+    asked: OneOrMany,
+    caller: Annotated[Caller, needs(TRANSFERS_WRITE)],
+    tx: InTransaction,
+    request: Request,
+    response: Response,
 ) -> dict[str, Any]:
     """Open a wallet; safe to repeat. Operators may open up to a thousand at once, each answered alone."""
     if isinstance(asked, NewWallet):
@@ -82,10 +87,10 @@ async def post_wallet(
 @router.get(
     "/v1/wallets",
     summary="List wallets",
-    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
 )
 async def get_wallets(
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(WALLETS_READ)],
     tx: InTransaction,
     request: Request,
     response: Response,
@@ -117,9 +122,11 @@ async def get_wallets(
 @router.get(
     "/v1/wallets/{wallet_id}",
     summary="Show a wallet",
-    responses=problems.documented(NotAuthenticated, WalletNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, WalletNotFound, ServiceUnavailable),
 )
-async def get_wallet(wallet_id: Id, caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
+async def get_wallet(
+    wallet_id: Id, caller: Annotated[Caller, needs(WALLETS_READ)], tx: InTransaction
+) -> dict[str, Any]:
     """Show one of one's own wallets."""
     wallet = await read_wallet(tx, wallet_id, owner_id=caller.owner_id)
     if wallet is None:
@@ -130,11 +137,11 @@ async def get_wallet(wallet_id: Id, caller: FromCaller, tx: InTransaction) -> di
 @router.get(
     "/v1/wallets/{wallet_id}/entries",
     summary="List a wallet's entries",
-    responses=problems.documented(NotAuthenticated, WalletNotFound, CursorInvalid, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, WalletNotFound, CursorInvalid, ServiceUnavailable),
 )
 async def get_entries(
     wallet_id: Id,
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(WALLETS_READ)],
     tx: InTransaction,
     request: Request,
     response: Response,

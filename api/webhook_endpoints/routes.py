@@ -1,14 +1,14 @@
 """Register who listens, and look at what they were sent."""
 
 import secrets
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from api import problems
-from api.caller import FromCaller
+from api.caller import Caller, needs
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, page
 from api.parts import FromParts, InTransaction
@@ -28,8 +28,10 @@ from shared.domain.errors import (
     EndpointLimitReached,
     EndpointNotFound,
     NotAuthenticated,
+    ScopeMissing,
     ServiceUnavailable,
 )
+from shared.domain.scope import WEBHOOKS_MANAGE
 from shared.domain.signature import SECRET_BYTES, spell_secret
 from shared.identifiers import new_id
 
@@ -40,9 +42,11 @@ router = APIRouter(tags=["webhook endpoints"], route_class=StrictRoute, generate
     "/v1/webhook-endpoints",
     summary="Add a webhook endpoint",
     status_code=201,
-    responses=problems.documented(NotAuthenticated, EndpointLimitReached, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointLimitReached, ServiceUnavailable),
 )
-async def post_endpoint(asked: NewEndpoint, caller: FromCaller, tx: InTransaction, parts: FromParts) -> dict[str, Any]:
+async def post_endpoint(
+    asked: NewEndpoint, caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)], tx: InTransaction, parts: FromParts
+) -> dict[str, Any]:
     """Listen from now on. The secret is in this answer and in no other: keep it, to verify what you receive.
 
     After a 503, or without an answer, list your endpoints first: this one may have been made, and sending it again
@@ -68,10 +72,10 @@ async def post_endpoint(asked: NewEndpoint, caller: FromCaller, tx: InTransactio
 @router.get(
     "/v1/webhook-endpoints",
     summary="List webhook endpoints",
-    responses=problems.documented(NotAuthenticated, CursorInvalid, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
 )
 async def get_endpoints(
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
     tx: InTransaction,
     request: Request,
     response: Response,
@@ -96,9 +100,11 @@ async def get_endpoints(
 @router.get(
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Show a webhook endpoint",
-    responses=problems.documented(NotAuthenticated, EndpointNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, ServiceUnavailable),
 )
-async def get_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction) -> dict[str, Any]:
+async def get_endpoint(
+    endpoint_id: Id, caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)], tx: InTransaction
+) -> dict[str, Any]:
     """Show one of one's own endpoints."""
     endpoint = await read_endpoint(tx, endpoint_id, owner_id=caller.owner_id)
     if endpoint is None:
@@ -110,9 +116,11 @@ async def get_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction) -
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Delete a webhook endpoint",
     status_code=204,
-    responses=problems.documented(NotAuthenticated, EndpointNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, ServiceUnavailable),
 )
-async def remove_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction) -> None:
+async def remove_endpoint(
+    endpoint_id: Id, caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)], tx: InTransaction
+) -> None:
     """Listen no more. What was not delivered yet is not delivered."""
     if not await delete_endpoint(tx, endpoint_id, owner_id=caller.owner_id):
         raise EndpointNotFound
@@ -121,11 +129,11 @@ async def remove_endpoint(endpoint_id: Id, caller: FromCaller, tx: InTransaction
 @router.get(
     "/v1/webhook-endpoints/{endpoint_id}/deliveries",
     summary="List a webhook endpoint's deliveries",
-    responses=problems.documented(NotAuthenticated, EndpointNotFound, CursorInvalid, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, CursorInvalid, ServiceUnavailable),
 )
 async def get_deliveries(
     endpoint_id: Id,
-    caller: FromCaller,
+    caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
     tx: InTransaction,
     request: Request,
     response: Response,

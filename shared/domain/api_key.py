@@ -6,9 +6,6 @@ from typing import Final
 KEY_PREFIX: Final = "sk_"
 KEY_BYTES: Final = 32
 
-OPERATOR: Final = "operator"
-"""The scope of those who run the system."""
-
 
 def hash_key(key: str) -> bytes:
     """Hash a key for keeping. 32 random bytes need no salt and no slow hash."""
