@@ -140,7 +140,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
             waiting_max=settings.intake_waiting_max,
             wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
         ),
-        endings=Endings(settings.database_url),
+        endings=Endings(settings.database_url, watched_max=settings.watched_max),
         wake_ups=wake_ups,
         known_keys=KnownKeys(),
         tokens=Tokens(settings.token_keys),

@@ -40,6 +40,7 @@ class ApiSettings(Settings):
         opening_grant_minor: What a new user's BDT wallet is given, in paisa. Source: the predecessor, 5,000 taka.
         database_pool_size: Connections for everything but accepting. Source: faults.md, section 2.2.
         intake_waiting_max: Requests that may wait for the next write before callers are told to come back.
+        watched_max: Transfers that callers may wait for at once; beyond that they are answered without waiting.
         allow_fsync_off: Tests only; otherwise a PostgreSQL that may lose commits is refused.
     """
 
@@ -52,6 +53,7 @@ class ApiSettings(Settings):
     opening_grant_minor: int = Field(default=500_000, ge=1, le=10**12)
     database_pool_size: int = Field(default=10, ge=2, le=100)
     intake_waiting_max: int = Field(default=5_000, ge=1)
+    watched_max: int = Field(default=10_000, ge=0)
     allow_fsync_off: bool = False
 
     @field_validator("token_keys", mode="before")

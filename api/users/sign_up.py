@@ -6,14 +6,11 @@ from typing import Final
 from uuid import UUID
 
 import psycopg
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.parts import Parts
-from api.transfers.waiting import wait_for
 from shared.database.acceptance import accept
 from shared.database.commits import commit
-from shared.database.transfers import StandingTransfer, read_transfer
+from shared.database.transfers import StandingTransfer
 from shared.database.users import (
     User,
     insert_personal_wallet,
@@ -27,8 +24,6 @@ from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.transfer import Transfer
 from shared.identifiers import new_id
 from shared.queue import apply_in
-
-log = structlog.get_logger()
 
 HOME_CURRENCY: Final = "BDT"
 GRANT_SECONDS_MAX: Final = 5.0
@@ -67,12 +62,14 @@ async def sign_up(parts: Parts, *, name: str, email: str, pin: str) -> SignedUp:
         user = User(id=user_id, name=name, email=email, pin_hash=pin_hash, created_at=created_at)
         return user, accepted.transfer
 
-    with parts.endings.watch(grant_id) as ended:
+    with parts.endings.watch([grant_id]) as watch:
         # In a task of its own: a caller who goes away must not cancel a commit.
         user, grant = await asyncio.shield(asyncio.ensure_future(commit(parts.intake_pool, write)))
         parts.wake_ups.send(apply_in(lane_of(grant.source_wallet_id, lane_count=parts.lane_count)))
-        await wait_for(ended, seconds_max=GRANT_SECONDS_MAX)
-    return SignedUp(user=user, wallet_id=wallet_id, opening_grant=await _standing(parts, grant, viewer_id=user_id))
+        await watch.wait(seconds_max=GRANT_SECONDS_MAX)
+    ended = watch.endings.get(grant_id)
+    standing = StandingTransfer(transfer=grant, ending=ended.ending if ended else None)
+    return SignedUp(user=user, wallet_id=wallet_id, opening_grant=standing)
 
 
 def _grant(transfer_id: UUID, *, source_id: UUID, destination_id: UUID, parts: Parts) -> TransferRequest:
@@ -90,14 +87,3 @@ def _grant(transfer_id: UUID, *, source_id: UUID, destination_id: UUID, parts: P
         note=None,
         metadata=None,
     )
-
-
-async def _standing(parts: Parts, grant: Transfer, *, viewer_id: UUID) -> StandingTransfer:
-    queued = StandingTransfer(transfer=grant, ending=None)
-    try:
-        async with parts.engine.connect() as tx:
-            return await read_transfer(tx, grant.id, viewer_id=viewer_id) or queued
-    except (SQLAlchemyError, psycopg.Error) as error:
-        # The sign-up is committed, so what is said of it must not be "try again".
-        log.warning("sign_up.grant_not_read", transfer_id=str(grant.id), error=type(error).__name__)
-        return queued

@@ -6,22 +6,20 @@ from dataclasses import replace
 import pytest
 
 from api.main import make_parts
+from api.transfers.waiting import Endings
 from api.users.sign_up import sign_up
-from shared.database.engine import reading_engine
 from shared.settings import ApiSettings
 from tests.callers import PIN
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
-
-async def test_is_answered_with_the_queued_grant_where_nothing_can_be_read(
+async def test_is_answered_with_the_queued_grant_where_nobody_tells_of_its_end(
     ledger: Ledger, api_settings: ApiSettings
 ) -> None:
-    parts = replace(make_parts(api_settings, lane_count=1), engine=reading_engine(NOWHERE, pool_size=2))
-    listening = asyncio.create_task(parts.endings.run())
+    deaf = Endings(api_settings.database_url, watched_max=1)
+    parts = replace(make_parts(api_settings, lane_count=1), endings=deaf)
     try:
         async with parts.intake_pool:
             signing_up = asyncio.create_task(sign_up(parts, name="Rina", email="rina@example.org", pin=PIN))
@@ -30,8 +28,6 @@ async def test_is_answered_with_the_queued_grant_where_nothing_can_be_read(
             await asyncio.to_thread(ledger.drain)
             signed_up = await signing_up
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
         await asyncio.to_thread(parts.wake_ups.stop)
     grant = signed_up.opening_grant
     assert grant.ending is None
