@@ -55,9 +55,9 @@ class Owing:
             (number,) = self.connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone() or (0,)
             with self.connection.cursor() as cursor:
                 cursor.executemany(
-                    "INSERT INTO events (id, lane, number, type, created_at)"
-                    " VALUES (%s, 0, %s, 'transfer.succeeded', now())",
-                    [(delivery.event_id, number + n) for n, delivery in enumerate(deliveries, start=1)],
+                    "INSERT INTO events (id, lane, number, type, created_at, owner_id)"
+                    " VALUES (%s, 0, %s, 'transfer.succeeded', now(), %s)",
+                    [(delivery.event_id, number + n, endpoint_id) for n, delivery in enumerate(deliveries, start=1)],
                 )
             owe(self.connection, deliveries, at=clock.now())
         return [delivery.id for delivery in deliveries]

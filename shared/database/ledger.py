@@ -12,7 +12,10 @@ from psycopg.rows import class_row, scalar_row, tuple_row
 from shared.domain.apply import Applied, QueuedTransfer, WalletState
 
 ENTRY_TYPES: Final = ("uuid", "int8", "uuid", "int8", "int8", "timestamptz")
-EVENT_TYPES: Final = ("uuid", "int2", "int8", "text", "uuid", "int2", "text", "text", "timestamptz")
+EVENT_TYPES: Final = (
+    *("uuid", "int2", "int8", "text", "uuid", "int2", "text", "text", "timestamptz"),
+    *("uuid", "uuid", "int8"),
+)
 
 # Read once, when a process starts: the count is chosen when the database is made. Lane 0 is nobody's.
 COUNT_LANES: LiteralString = "SELECT count(*) FROM lanes WHERE lane > 0"
@@ -60,7 +63,9 @@ COPY entries (wallet_id, number, transfer_id, amount, balance_after, created_at)
 """
 
 COPY_EVENTS: LiteralString = """
-COPY events (id, lane, number, type, transfer_id, version, failure_code, defect, created_at) FROM STDIN (FORMAT BINARY)
+COPY events (id, lane, number, type, transfer_id, version, failure_code, defect, created_at,
+             owner_id, destination_owner_id, position)
+FROM STDIN (FORMAT BINARY)
 """
 
 UPDATE_WALLETS: LiteralString = """
@@ -167,7 +172,13 @@ class LockedWallets:
 
 
 class Event(NamedTuple):
-    """One thing that happened to a transfer, as it is written down."""
+    """One thing that happened to a transfer, as it is written down.
+
+    Attributes:
+        owner_id: The payer.
+        destination_owner_id: The payee, of a success and if that is somebody else: a refusal is the payer's business.
+        position: The transfer's.
+    """
 
     id: UUID
     lane: int
@@ -178,6 +189,9 @@ class Event(NamedTuple):
     failure_code: str | None
     defect: str | None
     created_at: datetime
+    owner_id: UUID
+    destination_owner_id: UUID | None
+    position: int
 
 
 class QueueChangedError(Exception):

@@ -171,11 +171,31 @@ EVENTS = Table(
     Column("failure_code", Text),
     Column("defect", Text),
     Column("created_at", MOMENT, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("destination_owner_id", Uuid),
+    Column("position", BigInteger),
+    Column("endpoint_id", Uuid),
     CheckConstraint("(transfer_id IS NULL) = (version IS NULL)", name="version_is_of_transfer"),
+    CheckConstraint("(transfer_id IS NULL) = (position IS NULL)", name="position_is_of_transfer"),
+    CheckConstraint("transfer_id IS NULL OR endpoint_id IS NULL", name="about_one_thing"),
+    CheckConstraint("destination_owner_id <> owner_id", name="owners_differ"),
     CheckConstraint("(type = 'transfer.failed') = (failure_code IS NOT NULL)", name="failure_has_code"),
     CheckConstraint("(failure_code = 'unprocessable') OR defect IS NULL", name="defect_is_of_unprocessable"),
     UniqueConstraint("transfer_id", "version"),
     UniqueConstraint("lane", "number"),
+    # The feeds of those whom it concerns: the payer or the endpoint's owner, and of a success the payee as well.
+    Index("events_owner_id_lane_number_idx", "owner_id", "lane", "number"),
+    Index(
+        "events_destination_owner_id_lane_number_idx",
+        "destination_owner_id",
+        "lane",
+        "number",
+        postgresql_where=text("destination_owner_id IS NOT NULL"),
+    ),
+    # What failed is rare, so that a list of it would read past everything else.
+    Index("events_failed_idx", "owner_id", "position", postgresql_where=text("type = 'transfer.failed'")),
+    # What an operator should look at: a defect of ours.
+    Index("events_unprocessable_idx", "position", postgresql_where=text("failure_code = 'unprocessable'")),
     comment="One thing that happened: status history and what webhooks tell, numbered per lane in order of commit.",
 )
 

@@ -67,8 +67,11 @@ LEDGER: Final[tuple[LiteralString, ...]] = (
     FROM paid ORDER BY n
     """,
     """
-    INSERT INTO events (id, lane, number, type, transfer_id, version, created_at)
-    SELECT id, 1, n, 'transfer.succeeded', id, 2, now() FROM paid WHERE n <= 55000 ORDER BY n
+    INSERT INTO events (id, lane, number, type, transfer_id, version, created_at,
+                        owner_id, destination_owner_id, position)
+    SELECT paid.id, 1, n, 'transfer.succeeded', paid.id, 2, now(),
+           owner_id, nullif(destination_owner_id, owner_id), n
+    FROM paid JOIN transfers USING (id) WHERE n <= 55000 ORDER BY n
     """,
     """
     INSERT INTO entries (wallet_id, number, transfer_id, amount, balance_after, created_at)

@@ -1,6 +1,6 @@
 """Apply what waits in a lane: take it, read its head, decide, write, commit; and go on until it is empty."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -254,7 +254,7 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = ap
         endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
         applied = decide([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
-        events = _events(stay, applied.outcomes, lane=lane, at=at)
+        events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
         ledger.write_entries(stay.connection, applied, at=at)
         ledger.write_events(stay.connection, events)
         owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
@@ -270,7 +270,14 @@ def _wallet_ids(rows: Sequence[ledger.QueueRow]) -> set[UUID]:
     return {row.source_wallet_id for row in rows} | {row.destination_wallet_id for row in rows}
 
 
-def _events(stay: _Stay, outcomes: Sequence[Outcome], *, lane: ledger.TakenLane, at: datetime) -> list[ledger.Event]:
+def _events(
+    stay: _Stay,
+    decided: Iterable[tuple[ledger.QueueRow, Outcome]],
+    *,
+    lane: ledger.TakenLane,
+    owners: Mapping[UUID, UUID],
+    at: datetime,
+) -> list[ledger.Event]:
     return [
         ledger.Event(
             id=new_id(),
@@ -282,9 +289,18 @@ def _events(stay: _Stay, outcomes: Sequence[Outcome], *, lane: ledger.TakenLane,
             failure_code=outcome.failure_code,
             defect=stay.defect if outcome.failure_code is FailureCode.UNPROCESSABLE else None,
             created_at=at,
+            owner_id=owners[row.source_wallet_id],
+            destination_owner_id=_told_payee(row, outcome, owners=owners),
+            position=row.position,
         )
-        for number, outcome in enumerate(outcomes, start=lane.event_number + 1)
+        for number, (row, outcome) in enumerate(decided, start=lane.event_number + 1)
     ]
+
+
+def _told_payee(row: ledger.QueueRow, outcome: Outcome, *, owners: Mapping[UUID, UUID]) -> UUID | None:
+    """Say who else is told of it: the payee, of a success, if that is not the payer."""
+    payee_id = owners[row.destination_wallet_id]
+    return payee_id if outcome.failure_code is None and payee_id != owners[row.source_wallet_id] else None
 
 
 def _owe(
