@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,8 +25,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         bytes_max = self._larger.get(scope["path"], self._bytes_max)
-        declared = Headers(scope=scope).get("content-length", "0")
-        is_too_large = not declared.isascii() or not declared.isdigit() or int(declared[:20]) > bytes_max
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        is_too_large = not declared.isdigit() or int(declared[:20]) > bytes_max
         received_bytes = 0
 
         async def receive_within_limit() -> Message:

@@ -13,9 +13,11 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from api import health, problem_pages, problems
 from api.body_limit import BodyLimit
+from api.direct import Direct
 from api.known_keys import KnownKeys
 from api.parts import Parts
 from api.request_id import RequestIds
@@ -49,6 +51,18 @@ LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024}
 
 STOP_SECONDS_MAX: Final = 10
 
+ROUTERS: Final = (
+    user_routes.token_router,
+    user_routes.router,
+    wallet_routes.router,
+    transfer_routes.direct_router,
+    transfer_routes.router,
+    endpoint_routes.router,
+    system_routes.router,
+    problem_pages.router,
+    health.router,
+)
+
 DESCRIPTION: Final = """
 Moves money between wallets, asynchronously and exactly once. Amounts are whole minor units (paisa, cents).
 
@@ -72,7 +86,7 @@ def main() -> None:
     configure_logging(settings.log_format)
     lane_count = wait_for_database(settings)
     uvicorn.run(
-        make_app(settings, lane_count=lane_count),
+        make_edge(make_app(settings, lane_count=lane_count)),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -109,21 +123,16 @@ def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.parts = make_parts(settings, lane_count=lane_count)
-    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX, larger=LARGER_BODY_BYTES_MAX)
-    app.add_middleware(RequestIds)
     problems.install(app)
-    for router in (
-        user_routes.token_router,
-        user_routes.router,
-        wallet_routes.router,
-        transfer_routes.router,
-        endpoint_routes.router,
-        system_routes.router,
-        problem_pages.router,
-        health.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def make_edge(app: FastAPI) -> ASGIApp:
+    """Put around an application what every request passes, and the operations that do without it."""
+    direct = Direct(app, routers=ROUTERS)
+    return RequestIds(BodyLimit(direct, bytes_max=BODY_BYTES_MAX, larger=LARGER_BODY_BYTES_MAX))
 
 
 def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:

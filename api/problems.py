@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -94,13 +94,14 @@ DETAIL_BY_STATUS: Final = {
 
 def install(app: FastAPI) -> None:
     """Make the application answer every failure as a problem."""
-    app.add_exception_handler(errors.RequestRefused, _refused)
-    app.add_exception_handler(HTTPException, _refused_by_framework)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(DBAPIError, _database_failed)
-    app.add_exception_handler(psycopg.Error, _database_failed)
-    app.add_exception_handler(PoolTimeoutError, _unavailable)
-    app.add_exception_handler(Exception, _failed)
+    for kind, handle in _HANDLERS.items():
+        app.add_exception_handler(kind, handle)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """Answer a failure where no application stands between: as `install` has it answered."""
+    handle = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await handle(request, error)
 
 
 def code_of(kind: type[errors.RequestRefused]) -> str:
@@ -225,9 +226,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def _defect(request: Request) -> Response:
-    problem = _body(request, status=500, code="internal_error", detail=DEFECT)
-    # This answer is given outside the middleware that puts the id on all the others.
-    return _answer(problem, headers={"X-Request-ID": problem["request_id"]})
+    return _answer(_body(request, status=500, code="internal_error", detail=DEFECT))
 
 
 def _named(item: Mapping[str, Any]) -> dict[str, str]:
@@ -250,3 +249,14 @@ def _body(request: Request, *, status: int, code: str, detail: str) -> dict[str,
 
 def _answer(problem: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(problem, status_code=problem["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+_HANDLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+    errors.RequestRefused: _refused,
+    HTTPException: _refused_by_framework,
+    RequestValidationError: _invalid,
+    DBAPIError: _database_failed,
+    psycopg.Error: _database_failed,
+    PoolTimeoutError: _unavailable,
+    Exception: _failed,
+}

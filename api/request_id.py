@@ -4,19 +4,18 @@ import re
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.identifiers import new_id
 
-HEADER: Final = "X-Request-ID"
-_ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HEADER: Final = b"x-request-id"
+_ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
-SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class RequestIds:
@@ -31,17 +30,14 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get(HEADER, "")
-        request_id = asked if _ACCEPTED.fullmatch(asked) else str(new_id())
+        asked = dict(scope["headers"]).get(_HEADER, b"")
+        request_id = asked.decode() if _ACCEPTED.fullmatch(asked) else str(new_id())
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[HEADER] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = [*message["headers"], (_HEADER, request_id.encode()), *SECURITY_HEADERS]
             await send(message)
 
         await self._app(scope, receive, send_with_id)

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from shared.domain.money import AMOUNT_MINOR_MAX
 
+JSON: Final = "application/json"
+
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -34,8 +36,7 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if self.body_field is not None and media_type != "application/json":
+            if self.body_field is not None and not is_json(request.headers.get("content-type", "")):
                 raise HTTPException(415)
             return await handle(_StrictRequest(request.scope, request.receive))
 
@@ -44,18 +45,28 @@ class StrictRoute(APIRoute):
 
 class _StrictRequest(Request):
     async def json(self) -> Any:  # noqa: ANN401 (what JSON may hold)
-        """Parse the body; duplicate keys, NaN and infinities are refused, and so is nesting without end.
+        """Parse the body, as `parse_json`."""
+        return parse_json(await self.body())
 
-        Raises:
-            HTTPException: 400, with what is wrong.
-        """
-        try:
-            text = (await self.body()).decode("utf-8")
-            if text.startswith("\ufeff"):
-                raise _UnspeakableError("it begins with a byte order mark")
-            return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
-        except (UnicodeDecodeError, RecursionError, ValueError) as error:
-            raise HTTPException(400, f"The body is not valid JSON: {_reason(error)}.") from error
+
+def is_json(content_type: str) -> bool:
+    """Say whether a Content-Type header announces JSON."""
+    return content_type == JSON or content_type.partition(";")[0].strip().lower() == JSON
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 (what JSON may hold)
+    """Parse a body; duplicate keys, NaN and infinities are refused, and so is nesting without end.
+
+    Raises:
+        HTTPException: 400, with what is wrong.
+    """
+    try:
+        text = body.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise _UnspeakableError("it begins with a byte order mark")
+        return _DECODER.decode(text)
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise HTTPException(400, f"The body is not valid JSON: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:
@@ -109,6 +120,8 @@ def _email(text: str) -> str:
         raise ValueError("must be an email address")
     return text.casefold()
 
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
 PlainText = Annotated[str, AfterValidator(_plain)]
 Id = Annotated[UUID, BeforeValidator(_uuid)]

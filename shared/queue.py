@@ -28,6 +28,10 @@ KEY_PREFIX: Final = "hishab:"
 # A wake-up for a lane that was sent less than this ago and that no worker has taken yet stands for the next one too.
 AWAKE_MILLISECONDS: Final = 500
 
+# After sending, what is wanted gathers for so long. The lane that was just woken looks for this long anyway (a worker
+# lingers for 20 ms), and each look at a flag costs accepting as much as three requests (one core, py-spy).
+REST_SECONDS: Final = 0.01
+
 # How long a broker that failed is left alone. Wake-ups of that time are dropped; upkeep stands in for them.
 BROKER_PAUSE_SECONDS: Final = 1.0
 
@@ -123,7 +127,7 @@ class WakeUps:
         self._flags = _redis(broker_url, seconds_max=0.5)
         self._wanted: set[WakeUp] = set()
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def send(self, wake_up: WakeUp) -> None:
@@ -146,7 +150,7 @@ class WakeUps:
     def stop(self) -> None:
         """Send what is wanted, and end."""
         with self._changed:
-            self._stopping = True
+            self._stopping.set()
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(timeout=5)
@@ -156,6 +160,7 @@ class WakeUps:
             try:
                 for wake_up in wanted:
                     self._publish(wake_up)
+                self._rest()
             except (RedisError, BrokerError, OSError) as error:
                 log.warning("wake_up.broker_unreachable", error=str(error))
                 self._pause()
@@ -167,13 +172,17 @@ class WakeUps:
     def _next(self) -> set[WakeUp]:
         """Wait until something is wanted; nothing is, at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._wanted or self._stopping)
+            self._changed.wait_for(lambda: self._wanted or self._stopping.is_set())
             wanted, self._wanted = self._wanted, set()
             return wanted
 
+    def _rest(self) -> None:
+        """Let what is wanted gather meanwhile."""
+        self._stopping.wait(REST_SECONDS)
+
     def _pause(self) -> None:
+        self._stopping.wait(BROKER_PAUSE_SECONDS)
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping, timeout=BROKER_PAUSE_SECONDS)
             self._wanted.clear()
 
     def _publish(self, wake_up: WakeUp) -> None:

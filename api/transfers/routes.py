@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import problems
 from api.caller import Caller, needs
+from api.direct import DirectRoute
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import FromParts, InTransaction
@@ -37,11 +38,12 @@ from shared.domain.scope import TRANSFERS_READ, TRANSFERS_WRITE
 from shared.domain.transfer import Status
 
 router = APIRouter(tags=["transfers"], route_class=StrictRoute, generate_unique_id_function=operation_id)
+direct_router = APIRouter(tags=["transfers"], route_class=DirectRoute, generate_unique_id_function=operation_id)
 
 RETRY_SECONDS = "1"
 
 
-@router.post(
+@direct_router.post(
     "/v1/transfers",
     summary="Send a transfer",
     status_code=202,

@@ -2,10 +2,12 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, FAILURE_MESSAGES, Ending, Status, Transfer
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def acceptance(transfer: Transfer) -> bytes:
@@ -25,18 +27,22 @@ def reading(transfer: Transfer, *, ending: Ending | None, viewer_id: UUID) -> di
 
 def moment(at: datetime) -> str:
     """Spell a time: RFC 3339, UTC, six digits."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = at.isoformat(timespec="microseconds")
+    assert text.endswith("+00:00"), "PostgreSQL and the clock speak UTC here"
+    return text[:-6] + "Z"
 
 
 def to_json(value: object) -> bytes:
     """Spell a value as JSON in UTF-8: no spaces, keys in the order given."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _shape(transfer: Transfer, *, ending: Ending | None) -> dict[str, Any]:
     failure_code = ending.failure_code if ending else None
+    transfer_id, created_at = str(transfer.id), moment(transfer.created_at)
+    ended_at = moment(ending.at) if ending else None
     return {
-        "id": str(transfer.id),
+        "id": transfer_id,
         "status": ending.status if ending else Status.QUEUED,
         "version": ENDED_VERSION if ending else ACCEPTED_VERSION,
         "amount": transfer.amount_minor,
@@ -47,8 +53,8 @@ def _shape(transfer: Transfer, *, ending: Ending | None) -> dict[str, Any]:
         "note": transfer.note,
         "metadata": transfer.metadata,
         "failure": {"code": failure_code, "message": FAILURE_MESSAGES[failure_code]} if failure_code else None,
-        "created_at": moment(transfer.created_at),
-        "updated_at": moment(ending.at if ending else transfer.created_at),
-        "completed_at": moment(ending.at) if ending else None,
-        "links": {"self": f"/v1/transfers/{transfer.id}", "events": f"/v1/transfers/{transfer.id}/events"},
+        "created_at": created_at,
+        "updated_at": ended_at or created_at,
+        "completed_at": ended_at,
+        "links": {"self": f"/v1/transfers/{transfer_id}", "events": f"/v1/transfers/{transfer_id}/events"},
     }

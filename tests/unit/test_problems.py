@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from api import problems
-from api.main import make_app
+from api.main import make_app, make_edge
 from shared.domain.errors import RequestRefused
 from shared.settings import ApiSettings
 from tests.callers import problem_in
@@ -48,7 +48,7 @@ def test_what_nobody_foresaw_is_a_problem_that_gives_nothing_away() -> None:
     app.add_api_route("/fails", fail)
 
     async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(make_edge(app), raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
             return await http.get("/fails", headers={"X-Request-ID": "r-1"})
 
