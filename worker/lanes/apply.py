@@ -307,9 +307,11 @@ def _owe(
     connection: Connection, events: Sequence[ledger.Event], *, endpoints: Sequence[webhook.Endpoint], at: datetime
 ) -> bool:
     """Write down what each endpoint is owed, and say whether that is anything."""
-    if not endpoints:
+    listeners = {endpoint.owner_id for endpoint in endpoints}
+    told = [event for event in events if event.owner_id in listeners or event.destination_owner_id in listeners]
+    if not told:
         return False
-    transfers = deliveries.read_transfers(connection, [event.transfer_id for event in events])
+    transfers = deliveries.read_transfers(connection, [event.transfer_id for event in told])
     owed = [
         deliveries.NewDelivery(
             new_id(),
@@ -317,7 +319,7 @@ def _owe(
             event.id,
             webhook.body(event_name(event.id), transfer=transfer, ending=ending, viewer_id=endpoint.owner_id),
         )
-        for event in events
+        for event in told
         for transfer, ending in [(transfers[event.transfer_id], _ending(event))]
         for endpoint in webhook.endpoints_owed(transfer, ending=ending, endpoints=endpoints)
     ]
