@@ -1,14 +1,33 @@
 """Say what the server's answers look like to us; whatever it adds later is passed over."""
 
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+Item = TypeVar("Item")
 
 
 class Answer(BaseModel):
     """Any resource: read-only, and deaf to fields it does not know, since the contract grows by addition."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # Built when first used: most commands read few of them, and should start soon.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
+
+
+class Page(Answer, Generic[Item]):
+    """Some items of a list, and where the next page begins."""
+
+    data: list[Item]
+    has_more: bool = False
+    next_cursor: str | None = None
+
+
+class Tokens(Answer):
+    """What a log-in brings: a token to show, and one to renew it with."""
+
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
 
 
 class Currency(Answer):
@@ -29,6 +48,16 @@ class Wallet(Answer):
     kind: str = "personal"
 
 
+class Entry(Answer):
+    """One movement on a wallet: the `number`-eth of it, a credit above zero and a debit below."""
+
+    number: int
+    amount_minor: int = Field(alias="amount")
+    balance_after_minor: int = Field(alias="balance_after")
+    transfer_id: str
+    created_at: datetime
+
+
 class Failure(Answer):
     """Why no money moved."""
 
@@ -41,12 +70,16 @@ class Transfer(Answer):
 
     id: str
     status: str
+    version: int = 1
     amount_minor: int = Field(alias="amount")
     currency: str
     source_wallet_id: str
     destination_wallet_id: str
     reference: str | None = None
+    note: str | None = None
+    metadata: dict[str, str] | None = None
     failure: Failure | None = None
+    created_at: datetime | None = None
     completed_at: datetime | None = None
 
     @property
@@ -65,6 +98,34 @@ class Transfer(Answer):
     def failure_message(self) -> str:
         """Return the same for people, as far as the server said it."""
         return self.failure.message if self.failure else ""
+
+
+class Batch(Answer):
+    """Transfers that were accepted together, in the order they were sent; each ends by itself."""
+
+    id: str
+    transfer_ids: list[str]
+
+
+class Event(Answer):
+    """One thing that happened. `type` may be one that did not exist when this was written: pass it over.
+
+    Attributes:
+        id: The same in the stream, the feed and the webhook. None in a stream for a transfer's acceptance.
+        data: What it is about: `transfer` reads it, for those of transfers.
+    """
+
+    id: str | None = None
+    type: str
+    data: dict[str, Any] = {}
+
+    @property
+    def transfer(self) -> "Transfer | None":
+        """Return the transfer that it is about, as it was right after. None if it is about something else."""
+        try:
+            return Transfer.model_validate(self.data)
+        except ValidationError:
+            return None
 
 
 class AuditAnswer(Answer):
@@ -116,11 +177,11 @@ class Audit(AuditAnswer):
 
 
 class Problem(Answer):
-    """The body of every refusal (RFC 9457)."""
+    """The body of every refusal (RFC 9457), or that of a log-in (RFC 6749)."""
 
-    code: str = ""
+    code: str = Field(default="", validation_alias=AliasChoices("code", "error"))
     title: str = ""
-    detail: str = ""
+    detail: str = Field(default="", validation_alias=AliasChoices("detail", "error_description"))
     request_id: str | None = None
     errors: list["ProblemPart"] = []
 
@@ -139,26 +200,6 @@ class OpenedWallet(Answer):
     status: int
     wallet: Wallet | None = None
     problem: Problem | None = None
-
-
-class CurrencyPage(Answer):
-    """Every currency."""
-
-    data: list[Currency]
-
-
-class WalletPage(Answer):
-    """Some wallets."""
-
-    data: list[Wallet]
-
-
-class TransferPage(Answer):
-    """Some transfers, newest first, and where the next page begins."""
-
-    data: list[Transfer]
-    has_more: bool = False
-    next_cursor: str | None = None
 
 
 class OpenedWallets(Answer):

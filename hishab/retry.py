@@ -10,6 +10,11 @@ RETRY_AFTER_SECONDS_MAX = 60.0
 DEFECT_ATTEMPTS_MAX = 5
 """How often a 500 is tried: a commit may stand behind it, but a defect seldom mends itself. Source: decision."""
 
+KEY_IN_USE = "idempotency_key_in_use"
+OUTCOME_UNKNOWN = "outcome_unknown"
+LOCKED_OUT = "too_many_attempts"
+"""Each further log-in makes the wait longer, so that people are asked and not the clock."""
+
 
 def is_worth_repeating(status: int, *, code: str, attempt: int) -> bool:
     """Tell whether the same request, sent again, may well be answered otherwise.
@@ -21,7 +26,22 @@ def is_worth_repeating(status: int, *, code: str, attempt: int) -> bool:
     """
     if status == 500:  # noqa: PLR2004 (the number is the name)
         return attempt < DEFECT_ATTEMPTS_MAX
-    return status in {429, 502, 503, 504} or code == "idempotency_key_in_use"
+    return (status in {429, 502, 503, 504} and code != LOCKED_OUT) or code == KEY_IN_USE
+
+
+def may_have_acted(status: int, *, code: str) -> bool:
+    """Tell whether a request that was answered so may have had its effect all the same.
+
+    A refusal and a 503 that bears a code of Hishab's own say that this attempt wrote nothing, but for the two that say
+    the contrary. Anything else of that class may be a proxy's, which knows nothing of what happened behind it.
+
+    Args:
+        status: The HTTP status of the answer.
+        code: The `code` of its problem, empty if it has none.
+    """
+    if code in {KEY_IN_USE, OUTCOME_UNKNOWN}:
+        return True
+    return status >= 500 and not (status == 503 and code)  # noqa: PLR2004 (the numbers are the names)
 
 
 def delay_seconds(attempt: int, *, retry_after: str, chance: float) -> float:

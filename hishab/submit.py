@@ -14,6 +14,7 @@ from hishab.answers import Transfer
 from hishab.client import Client
 from hishab.errors import RefusedError
 from hishab.journal import REFUSED, Journal, Record, results_path
+from hishab.new_transfer import NewTransfer
 from hishab.payment_file import read_orders
 from hishab.progress import Progress
 from hishab.recheck import check_recorded
@@ -103,23 +104,23 @@ async def _send(payment: Payment, *, client: Client, claimed: set[str]) -> tuple
     """
     order = payment.order
     record = Record(row=order.row, reference=order.reference or "", transfer_id="", status=REFUSED, failure_code="")
+    transfer = NewTransfer(
+        source_wallet_id=payment.source_wallet_id,
+        destination_wallet_id=payment.destination_wallet_id,
+        amount_minor=order.amount_minor,
+        currency=order.currency,
+        reference=order.reference,
+    )
     beyond = 0
     while True:
         try:
-            acceptance = await client.send_transfer(
-                payment.idempotency_key(beyond=beyond),
-                source_wallet_id=payment.source_wallet_id,
-                destination_wallet_id=payment.destination_wallet_id,
-                amount_minor=order.amount_minor,
-                currency=order.currency,
-                reference=order.reference,
-            )
+            acceptance = await client.submit(transfer, idempotency_key=payment.idempotency_key(beyond=beyond))
         except RefusedError as error:
             return replace(record, failure_code=error.code), False
-        transfer = acceptance.transfer
-        if transfer.id not in claimed:
-            claimed.add(transfer.id)
-            return replace(record, transfer_id=transfer.id, status=transfer.status), acceptance.replayed
+        accepted = acceptance.transfer
+        if accepted.id not in claimed:
+            claimed.add(accepted.id)
+            return replace(record, transfer_id=accepted.id, status=accepted.status), acceptance.replayed
         beyond += 1
 
 

@@ -10,6 +10,7 @@ from hishab.client import Client
 from hishab.csv_file import Fault
 from hishab.errors import RefusedError
 from hishab.money import decimal_text
+from hishab.new_transfer import NewTransfer
 from hishab.progress import Progress
 from hishab.settling import settled
 from hishab.side_by_side import for_each
@@ -125,15 +126,15 @@ async def _fund(
     if not opening.balance_minor:
         # A wallet without entries has not been given anything: that spares the question for most.
         return await _changed(opening, client=client, exponents=exponents) if item.wallet.entry_count else None
+    funding = NewTransfer(
+        source_wallet_id=issuance_ids[opening.currency],
+        destination_wallet_id=item.wallet.id,
+        amount_minor=opening.balance_minor,
+        currency=opening.currency,
+        reference=REFERENCE,
+    )
     try:
-        acceptance = await client.send_transfer(
-            opening.idempotency_key,
-            source_wallet_id=issuance_ids[opening.currency],
-            destination_wallet_id=item.wallet.id,
-            amount_minor=opening.balance_minor,
-            currency=opening.currency,
-            reference=REFERENCE,
-        )
+        acceptance = await client.submit(funding, idempotency_key=opening.idempotency_key)
     except RefusedError as error:
         changed = await _changed(opening, client=client, exponents=exponents) if error.code == _KEY_REUSED else None
         return changed or _Failure(opening=opening, code=error.code, detail=error.detail)

@@ -20,11 +20,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What to answer. Status 0 cuts the connection instead, after the request has been read."""
+    """What to answer. Status 0 cuts the connection instead, after the request has been read.
+
+    Attributes:
+        cut_short: Promises more than `body`, and cuts the connection after it.
+    """
 
     status: int = 200
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    cut_short: bool = False
 
 
 Script = Callable[[Seen], Reply]
@@ -47,9 +52,13 @@ def serving(script: Script) -> Generator[str]:
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            if reply.status not in {204, 304}:
+                self.send_header("Content-Length", str(len(content) + reply.cut_short))
             self.end_headers()
-            self.wfile.write(content)
+            if reply.status not in {204, 304}:
+                self.wfile.write(content)
+            if reply.cut_short:
+                self.close_connection = True
 
         do_GET = do_POST = answer  # noqa: N815 (http.server looks for these names)
 
