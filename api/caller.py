@@ -1,6 +1,6 @@
-"""Find out who is calling, and whether their token or API key may do what it asks for."""
+"""Find out who is calling, whether they may do what they ask for, and whether they have not asked too often."""
 
-from dataclasses import dataclass
+import math
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,31 +8,19 @@ from fastapi import Request, Security
 from fastapi.openapi.models import OAuth2, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
 
+from api.known_callers import Caller
 from api.parts import Parts
 from shared import clock
-from shared.database.api_keys import read_key
-from shared.domain.api_key import KEY_PREFIX, hash_key
-from shared.domain.errors import NotAuthenticated, ScopeMissing
-from shared.domain.scope import DESCRIPTIONS, OF_PERSONS, OPERATOR, implied
+from shared.domain.errors import NotAuthenticated, QuotaExceeded, ScopeMissing
+from shared.domain.scope import DESCRIPTIONS
+
+QUOTA_WINDOW_SECONDS: Final = 1
 
 # Where the Authorize button of /docs logs in; it takes `email` as its username and the PIN as its password.
 _BEARER: Final = OAuth2(
     flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="/v1/token", refreshUrl="/v1/token", scopes=DESCRIPTIONS)),
     description="A token from `POST /v1/token`, or an API key (`sk_…`).",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who calls, and what they may do."""
-
-    owner_id: UUID
-    scopes: frozenset[str]
-
-    @property
-    def is_operator(self) -> bool:
-        """Say whether this is one of those who run the system."""
-        return OPERATOR in self.scopes
 
 
 class _Check(SecurityBase):
@@ -49,11 +37,18 @@ class _Check(SecurityBase):
         Raises:
             NotAuthenticated: There are no credentials, or they are not good.
             ScopeMissing: They are good, but not for this.
+            QuotaExceeded: They have asked too often.
         """
+        parts: Parts = request.app.state.parts
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not credentials:
             raise NotAuthenticated
-        caller = await _caller_with(credentials, request.app.state.parts)
+        now_seconds = clock.monotonic_seconds()
+        caller = parts.known_callers.find(credentials, now_seconds=now_seconds)
+        if caller is None:
+            caller = await parts.known_callers.look_up(credentials, now_seconds=now_seconds)
+        if not caller.is_operator:
+            _count(caller.owner_id, request, parts=parts, now_seconds=now_seconds)
         if self._scope is not None and self._scope not in caller.scopes:
             raise ScopeMissing
         return caller
@@ -68,15 +63,13 @@ FromCaller = Annotated[Caller, Security(_Check(None))]
 """For what anybody with credentials may do."""
 
 
-async def _caller_with(credentials: str, parts: Parts) -> Caller:
-    if not credentials.startswith(KEY_PREFIX):
-        return Caller(owner_id=parts.tokens.verify(credentials), scopes=OF_PERSONS)
-    key_hash = hash_key(credentials)
-    now_seconds = clock.monotonic_seconds()
-    if (key := parts.known_keys.find(key_hash, now_seconds=now_seconds)) is None:
-        async with parts.engine.connect() as tx:
-            key = await read_key(tx, key_hash=key_hash)
-        if key is None:
-            raise NotAuthenticated
-        parts.known_keys.keep(key_hash, key, now_seconds=now_seconds)
-    return Caller(owner_id=key.owner_id, scopes=implied(key.scopes))
+def _count(owner_id: UUID, request: Request, *, parts: Parts, now_seconds: float) -> None:
+    """Count a request, and have its answer say what is left (draft httpapi-ratelimit-headers)."""
+    left, reset_seconds = parts.caller_quotas.take(owner_id, now_seconds=now_seconds)
+    retry_seconds = math.ceil(reset_seconds)
+    request.scope["state"]["answer_headers"] = (
+        (b"ratelimit-policy", b'"caller";q=%d;w=%d' % (parts.settings.requests_per_second, QUOTA_WINDOW_SECONDS)),
+        (b"ratelimit", b'"caller";r=%d;t=%d' % (max(left, 0), retry_seconds)),
+    )
+    if left < 0:
+        raise QuotaExceeded(retry_seconds)

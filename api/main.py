@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -12,16 +13,22 @@ import psycopg
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
-from api import health, problem_pages, problems
+from api import health, problem_pages, problems, sign_ins
+from api.api_keys import routes as key_routes
 from api.body_limit import BodyLimit
+from api.caller import QUOTA_WINDOW_SECONDS
+from api.credentials import look_up
 from api.direct import Direct
-from api.known_keys import KnownKeys
+from api.known_callers import KnownCallers
 from api.parts import Parts
+from api.quotas import Quotas
 from api.request_id import RequestIds
 from api.system import routes as system_routes
+from api.tokens import routes as token_routes
 from api.transfers import routes as transfer_routes
 from api.transfers.intake import Intake
 from api.transfers.waiting import Endings
@@ -52,8 +59,9 @@ LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024}
 STOP_SECONDS_MAX: Final = 10
 
 ROUTERS: Final = (
-    user_routes.token_router,
+    token_routes.router,
     user_routes.router,
+    key_routes.router,
     wallet_routes.router,
     transfer_routes.direct_router,
     transfer_routes.router,
@@ -62,6 +70,15 @@ ROUTERS: Final = (
     problem_pages.router,
     health.router,
 )
+
+CORS_REQUEST_HEADERS: Final = (
+    "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "X-Request-ID",
+)  # fmt: skip
+CORS_ANSWER_HEADERS: Final = (
+    "ETag", "Idempotency-Key", "Idempotent-Replayed", "Link", "Location", "Preference-Applied", "RateLimit",
+    "RateLimit-Policy", "Retry-After", "X-Request-ID",
+)  # fmt: skip
+"""What scripts of the listed origins may send and read, beyond what CORS lets pass anyway."""
 
 DESCRIPTION: Final = """
 Moves money between wallets, asynchronously and exactly once. Amounts are whole minor units (paisa, cents).
@@ -86,7 +103,7 @@ def main() -> None:
     configure_logging(settings.log_format)
     lane_count = wait_for_database(settings)
     uvicorn.run(
-        make_edge(make_app(settings, lane_count=lane_count)),
+        make_edge(make_app(settings, lane_count=lane_count), cors_origins=settings.cors_origins),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -129,19 +146,30 @@ def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
     return app
 
 
-def make_edge(app: FastAPI) -> ASGIApp:
+def make_edge(app: FastAPI, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
     """Put around an application what every request passes, and the operations that do without it."""
     direct = Direct(app, routers=ROUTERS)
-    return RequestIds(BodyLimit(direct, bytes_max=BODY_BYTES_MAX, larger=LARGER_BODY_BYTES_MAX))
+    edge: ASGIApp = BodyLimit(direct, bytes_max=BODY_BYTES_MAX, larger=LARGER_BODY_BYTES_MAX)
+    if cors_origins:
+        edge = CORSMiddleware(
+            edge,
+            allow_origins=cors_origins,
+            allow_methods=problems.METHODS,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_ANSWER_HEADERS,
+        )
+    return RequestIds(edge)
 
 
 def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     """Make what the routes stand on."""
     pool = intake_pool(settings.database_url, size_max=INTAKE_CONNECTIONS)
     wake_ups = WakeUps(settings.broker_url)
+    engine = reading_engine(settings.database_url, pool_size=settings.database_pool_size)
+    tokens = Tokens(settings.token_keys)
     return Parts(
         settings=settings,
-        engine=reading_engine(settings.database_url, pool_size=settings.database_pool_size),
+        engine=engine,
         intake_pool=pool,
         intake=Intake(
             pool,
@@ -151,8 +179,10 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         ),
         endings=Endings(settings.database_url, watched_max=settings.watched_max),
         wake_ups=wake_ups,
-        known_keys=KnownKeys(),
-        tokens=Tokens(settings.token_keys),
+        known_callers=KnownCallers(partial(look_up, engine=engine, tokens=tokens)),
+        caller_quotas=Quotas(requests=settings.requests_per_second, window_seconds=QUOTA_WINDOW_SECONDS),
+        address_quotas=Quotas(requests=settings.sign_ins_per_minute, window_seconds=sign_ins.WINDOW_SECONDS),
+        tokens=tokens,
         pins=Pins(settings.pin_pepper),
         endpoint_secrets=SecretsAtRest(settings.webhook_secret_keys),
         lane_count=lane_count,

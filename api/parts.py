@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.known_keys import KnownKeys
+from api.known_callers import KnownCallers
+from api.quotas import Quotas
 from api.transfers.intake import Intake
 from api.transfers.waiting import Endings
 from api.users.pins import Pins
@@ -25,6 +26,8 @@ class Parts:
     Attributes:
         engine: For all but accepting.
         intake_pool: For accepting alone.
+        caller_quotas: Of requests.
+        address_quotas: Of sign-ups and log-ins.
     """
 
     settings: ApiSettings
@@ -33,7 +36,9 @@ class Parts:
     intake: Intake
     endings: Endings
     wake_ups: WakeUps
-    known_keys: KnownKeys
+    known_callers: KnownCallers
+    caller_quotas: Quotas
+    address_quotas: Quotas
     tokens: Tokens
     pins: Pins
     endpoint_secrets: SecretsAtRest

@@ -25,6 +25,8 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
+    errors.ApiKeyLimitReached: 409,
+    errors.ApiKeyNotFound: 404,
     errors.AuditNotFound: 404,
     errors.CurrencyMismatch: 422,
     errors.CurrencyUnknown: 422,
@@ -42,9 +44,12 @@ STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
     errors.NotAuthenticated: 401,
     errors.OutcomeUnknown: 503,
     errors.QueueUnavailable: 503,
+    errors.QuotaExceeded: 429,
     errors.SameWallet: 422,
     errors.ScopeMissing: 403,
     errors.ServiceUnavailable: 503,
+    errors.TooBusy: 503,
+    errors.TooManyAttempts: 429,
     errors.TransferNotFound: 404,
     errors.WalletNotFound: 404,
 }
@@ -64,6 +69,7 @@ HEADERS: Final[Mapping[type[errors.RequestRefused], Mapping[str, str]]] = {
     errors.QueueUnavailable: {"Retry-After": "1"},
     errors.OutcomeUnknown: {"Retry-After": "1"},
     errors.ServiceUnavailable: {"Retry-After": "1"},
+    errors.TooBusy: {"Retry-After": "1"},
 }
 
 INVALID: Final = "Some fields are not as they should be; errors names each."
@@ -175,7 +181,10 @@ SCHEMA: Final[dict[str, Any]] = {
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestRefused)
-    return _answer(refusal_body(request, error), headers=HEADERS.get(type(error), {}))
+    headers = dict(HEADERS.get(type(error), {}))
+    if error.retry_seconds is not None:
+        headers["Retry-After"] = str(error.retry_seconds)
+    return _answer(refusal_body(request, error), headers=headers)
 
 
 async def _refused_by_framework(request: Request, error: Exception) -> Response:

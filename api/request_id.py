@@ -1,21 +1,16 @@
 """Give every request an id, the caller's or one of ours: on the answer, in problems and in every log line."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.security_headers import security_headers
 from shared.identifiers import new_id
 
 _HEADER: Final = b"x-request-id"
 _ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-
-SECURITY_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 class RequestIds:
@@ -32,12 +27,20 @@ class RequestIds:
             return
         asked = dict(scope["headers"]).get(_HEADER, b"")
         request_id = asked.decode() if _ACCEPTED.fullmatch(asked) else str(new_id())
-        scope.setdefault("state", {})["request_id"] = request_id
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_HEADER, request_id.encode()), *SECURITY_HEADERS]
+                headers: list[tuple[bytes, bytes]] = list(message["headers"])
+                message["headers"] = [
+                    *headers,
+                    (_HEADER, request_id.encode()),
+                    *security_headers(headers, path=scope["path"]),
+                    # What a dependency has to say on every answer, whoever makes it.
+                    *state.get("answer_headers", ()),
+                ]
             await send(message)
 
         await self._app(scope, receive, send_with_id)

@@ -41,6 +41,10 @@ class ApiSettings(Settings):
         database_pool_size: Connections for everything but accepting. Source: faults.md, section 2.2.
         intake_waiting_max: Requests that may wait for the next write before callers are told to come back.
         watched_max: Transfers that callers may wait for at once; beyond that they are answered without waiting.
+        requests_per_second: What one caller may ask of one process of the edge; operators are not counted.
+        sign_ins_per_minute: Sign-ups and log-ins that one address may ask of one process of the edge. An address behind
+            a proxy is known where uvicorn trusts the proxy (FORWARDED_ALLOW_IPS; 127.0.0.1 unless it is set).
+        cors_origins: Origins whose scripts may call the API from a browser, like `https://app.example.org`.
         allow_fsync_off: Tests only; otherwise a PostgreSQL that may lose commits is refused.
     """
 
@@ -54,6 +58,9 @@ class ApiSettings(Settings):
     database_pool_size: int = Field(default=10, ge=2, le=100)
     intake_waiting_max: int = Field(default=5_000, ge=1)
     watched_max: int = Field(default=10_000, ge=0)
+    requests_per_second: int = Field(default=500, ge=1)
+    sign_ins_per_minute: int = Field(default=60, ge=1)
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     allow_fsync_off: bool = False
 
     @field_validator("token_keys", mode="before")
@@ -69,9 +76,9 @@ class ApiSettings(Settings):
     def _read_pepper(cls, value: object) -> object:
         return _secret(value) if isinstance(value, str) else value
 
-    @field_validator("webhook_secret_keys", mode="before")
+    @field_validator("webhook_secret_keys", "cors_origins", mode="before")
     @classmethod
-    def _read_secret_keys(cls, value: object) -> object:
+    def _read_list(cls, value: object) -> object:
         return _listed(value)
 
 

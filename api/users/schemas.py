@@ -2,13 +2,26 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from api.strict import Email, PlainText, StrictModel
 from shared.database.users import User
 from shared.domain import wire
+from shared.domain.pin import is_too_common
 
-Pin = Annotated[str, Field(pattern=r"^[0-9]{5}$", description="Five digits.")]
+
+def _uncommon(pin: str) -> str:
+    if is_too_common(pin):
+        raise PydanticCustomError("pin_too_common", "is among those that anybody would try first")
+    return pin
+
+
+Pin = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{5}$", description="Five digits, and not those that anybody would try first."),
+    AfterValidator(_uncommon),
+]
 
 
 class SignUp(StrictModel):

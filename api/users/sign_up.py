@@ -44,11 +44,13 @@ async def sign_up(parts: Parts, *, name: str, email: str, pin: str) -> SignedUp:
 
     Raises:
         EmailTaken: Somebody has signed up with this email.
+        TooBusy: Too many PINs are hashed at this moment. Nothing was written.
         QueueUnavailable: Nothing was written.
         OutcomeUnknown: It may have been; logging in tells.
     """
     user_id, wallet_id, grant_id = new_id(), new_id(), new_id()
-    pin_hash = await parts.pins.hash(pin)
+    async with parts.pins.place():
+        pin_hash = await parts.pins.hash(pin)
 
     async def write(tx: psycopg.AsyncConnection) -> tuple[User, Transfer]:
         created_at = await insert_user(tx, user_id=user_id, name=name, email=email, pin_hash=pin_hash)

@@ -282,8 +282,49 @@ API_KEYS = Table(
     Column("key_hash", LargeBinary, nullable=False),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("created_at", MOMENT, nullable=False),
+    Column("name", Text),
+    Column("expires_at", MOMENT),
+    Column("last_used_at", MOMENT),
+    Column("revoked_at", MOMENT),
     UniqueConstraint("key_hash"),
+    Index("api_keys_owner_id_idx", "owner_id", "id"),
     comment="SHA-256 of a key of 32 random bytes; the key itself is shown once and kept nowhere.",
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("ends_at", MOMENT, nullable=False),
+    Column("revoked_at", MOMENT),
+    Index("sessions_ends_at_idx", "ends_at"),
+    comment="What a log-in begins: a family of refresh tokens. Removed 30 days after its end.",
+)
+
+REFRESH_TOKENS = Table(
+    "refresh_tokens",
+    METADATA,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("ends_at", MOMENT, nullable=False),
+    Column("used_at", MOMENT),
+    Index("refresh_tokens_session_id_idx", "session_id"),
+    Index("refresh_tokens_ends_at_idx", "ends_at"),
+    comment="SHA-256 of 32 random bytes, good once. Kept 30 days after its end, to know it if it comes again.",
+)
+
+LOGIN_FAILURES = Table(
+    "login_failures",
+    METADATA,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("failures", SmallInteger, nullable=False),
+    Column("last_at", MOMENT, nullable=False),
+    Column("locked_until", MOMENT),
+    Index("login_failures_last_at_idx", "last_at"),
+    comment="By an HMAC of the email that was given, whether anybody has it or not. Removed after 30 days.",
 )
 
 AUDITS = Table(

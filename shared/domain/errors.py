@@ -5,7 +5,12 @@ class RequestRefused(Exception):
     """The request is answered by a problem. Each kind's docstring tells the caller why, and what to do about it.
 
     It wrote nothing, unless the kind says otherwise (`OutcomeUnknown`, `ServiceUnavailable`).
+
+    Attributes:
+        retry_seconds: When to come back, where that is not the same each time.
     """
+
+    retry_seconds: int | None = None
 
     @property
     def detail(self) -> str:
@@ -54,7 +59,7 @@ class ExternalIdMissing(RequestRefused):
 
 
 class EmailTaken(RequestRefused):
-    """Somebody has signed up with this email. If it was you, log in."""
+    """Somebody has signed up with this email. After a resend that may have been you: log in; success means it was."""
 
 
 class ExternalIdTaken(RequestRefused):
@@ -77,12 +82,43 @@ class AuditNotFound(RequestRefused):
     """There is no such audit."""
 
 
+class ApiKeyNotFound(RequestRefused):
+    """There is no such API key, or it is not yours."""
+
+
+class ApiKeyLimitReached(RequestRefused):
+    """An owner has at most a hundred API keys that are good. Revoke one first."""
+
+
 class NotAuthenticated(RequestRefused):
     """Send `Authorization: Bearer` with a token from `POST /v1/token`, or with an API key."""
 
 
 class ScopeMissing(RequestRefused):
     """These credentials do not carry the scope that this call needs."""
+
+
+class QuotaExceeded(RequestRefused):
+    """You have asked too often. The RateLimit headers say how often you may; come back after Retry-After seconds."""
+
+    def __init__(self, retry_seconds: int = 1) -> None:
+        super().__init__()
+        self.retry_seconds = retry_seconds
+
+
+class TooManyAttempts(RequestRefused):
+    """Too many attempts to sign up or log in, with this email or from your address. Wait for Retry-After seconds.
+
+    Nothing was looked at. Tokens and keys that are good go on.
+    """
+
+    def __init__(self, retry_seconds: int = 1) -> None:
+        super().__init__()
+        self.retry_seconds = retry_seconds
+
+
+class TooBusy(RequestRefused):
+    """Too many sign up or log in at this moment. Send the same request again after Retry-After seconds."""
 
 
 class CursorInvalid(RequestRefused):

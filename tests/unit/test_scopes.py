@@ -15,7 +15,7 @@ SETTINGS = ApiSettings(
     webhook_secret_keys=(Fernet.generate_key().decode(),),
 )
 
-FOR_ANYBODY: Final = {"post_user", "post_token", "get_currencies"}
+FOR_ANYBODY: Final = {"post_user", "post_token", "post_revocation", "get_currencies"}
 FOR_ANYBODY_WITH_CREDENTIALS: Final = {"get_system_balance"}
 
 

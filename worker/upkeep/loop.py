@@ -1,4 +1,4 @@
-"""Do what has to be done again and again: sweep the lanes, carry out audits. A plain process that needs no broker."""
+"""Do what has to be done again and again: sweep the lanes, audit, forget. A plain process that needs no broker."""
 
 import signal
 import threading
@@ -8,18 +8,20 @@ from typing import Final
 import psycopg
 import structlog
 
-from shared.database.connections import AUDIT, connect
+from shared.database.connections import AUDIT, WORKER, connect
 from shared.queue import WakeUps
 from shared.settings import WorkerSettings
 from shared.telemetry import first_line
 from worker.lanes.worker import LaneWorker
 from worker.upkeep.audit import audit
+from worker.upkeep.forget import forget
 from worker.upkeep.sweep import sweep
 
 log = structlog.get_logger()
 
 SWEEP_INTERVAL_SECONDS: Final = 0.5
 AUDIT_INTERVAL_SECONDS: Final = 0.5
+FORGET_INTERVAL_SECONDS: Final = 600.0
 
 
 def run(settings: WorkerSettings) -> None:
@@ -35,6 +37,8 @@ def run(settings: WorkerSettings) -> None:
     # An audit may take minutes, and the sweep may not wait for it.
     audits = threading.Thread(target=_audit_repeatedly, args=(settings, stopping), name="audits", daemon=True)
     audits.start()
+    forgetting = threading.Thread(target=_forget_repeatedly, args=(settings, stopping), name="forgetting", daemon=True)
+    forgetting.start()
     log.info("upkeep.started")
     worker = LaneWorker(database_url=settings.database_url, wake_ups=wake_ups)
     _repeat(
@@ -54,6 +58,14 @@ def _audit_repeatedly(settings: WorkerSettings, stopping: threading.Event) -> No
                 audit(connection)
 
     _repeat(audit_all, stopping=stopping, interval_seconds=AUDIT_INTERVAL_SECONDS, after_trouble=lambda: None)
+
+
+def _forget_repeatedly(settings: WorkerSettings, stopping: threading.Event) -> None:
+    def forget_all() -> None:
+        with connect(settings.database_url, application_name="hishab-forget", timeouts=WORKER) as connection:
+            forget(connection)
+
+    _repeat(forget_all, stopping=stopping, interval_seconds=FORGET_INTERVAL_SECONDS, after_trouble=lambda: None)
 
 
 def _repeat(
