@@ -31,8 +31,13 @@ GOOD: Final[dict[str, Any]] = {
 
 
 def signed(
-    *, but: dict[str, Any] | None = None, without: str = "", key: bytes = KEY, algorithm: str = "HS256", kid: str | None = "a"
-) -> str:  # fmt: skip
+    *,
+    but: dict[str, Any] | None = None,
+    without: str = "",
+    key: bytes = KEY,
+    algorithm: str = "HS256",
+    kid: str | None = "a",
+) -> str:
     claims = {name: value for name, value in {**GOOD, **(but or {})}.items() if name != without}
     return jwt.encode(claims, key, algorithm=algorithm, headers={} if kid is None else {"kid": kid})
 
