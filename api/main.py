@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 
 from api import health, problem_pages, problems, sign_ins
 from api.api_keys import routes as key_routes
@@ -27,10 +28,12 @@ from api.known_callers import KnownCallers
 from api.parts import Parts
 from api.quotas import Quotas
 from api.request_id import RequestIds
+from api.server import Server, raise_file_limit
 from api.system import routes as system_routes
 from api.tokens import routes as token_routes
 from api.transfers import routes as transfer_routes
 from api.transfers.intake import Intake
+from api.transfers.reading import Readings
 from api.transfers.waiting import Endings
 from api.users import routes as user_routes
 from api.users.pins import Pins
@@ -102,8 +105,10 @@ def main() -> None:
     settings = read_settings(ApiSettings)
     configure_logging(settings.log_format)
     lane_count = wait_for_database(settings)
-    uvicorn.run(
-        make_edge(make_app(settings, lane_count=lane_count), cors_origins=settings.cors_origins),
+    raise_file_limit()
+    app = make_app(settings, lane_count=lane_count)
+    config = uvicorn.Config(
+        make_edge(app, cors_origins=settings.cors_origins),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -111,6 +116,11 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
     )
+    parts: Parts = app.state.parts
+    server = Server(config, on_stop=parts.endings.stop)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def wait_for_database(settings: ApiSettings) -> int:
@@ -164,8 +174,8 @@ def make_edge(app: FastAPI, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
 def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     """Make what the routes stand on."""
     pool = intake_pool(settings.database_url, size_max=INTAKE_CONNECTIONS)
-    wake_ups = WakeUps(settings.broker_url)
     engine = reading_engine(settings.database_url, pool_size=settings.database_pool_size)
+    wake_ups = WakeUps(settings.broker_url)
     tokens = Tokens(settings.token_keys)
     return Parts(
         settings=settings,
@@ -177,6 +187,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
             waiting_max=settings.intake_waiting_max,
             wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
         ),
+        readings=Readings(engine),
         endings=Endings(settings.database_url, watched_max=settings.watched_max),
         wake_ups=wake_ups,
         known_callers=KnownCallers(partial(look_up, engine=engine, tokens=tokens)),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.known_callers import KnownCallers
 from api.quotas import Quotas
 from api.transfers.intake import Intake
+from api.transfers.reading import Readings
 from api.transfers.waiting import Endings
 from api.users.pins import Pins
 from api.users.tokens import Tokens
@@ -34,6 +35,7 @@ class Parts:
     engine: AsyncEngine
     intake_pool: AsyncConnectionPool
     intake: Intake
+    readings: Readings
     endings: Endings
     wake_ups: WakeUps
     known_callers: KnownCallers

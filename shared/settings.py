@@ -45,6 +45,7 @@ class ApiSettings(Settings):
         sign_ins_per_minute: Sign-ups and log-ins that one address may ask of one process of the edge. An address behind
             a proxy is known where uvicorn trusts the proxy (FORWARDED_ALLOW_IPS; 127.0.0.1 unless it is set).
         cors_origins: Origins whose scripts may call the API from a browser, like `https://app.example.org`.
+        stream_ping_seconds: How often a stream with nothing to tell sends a comment. Source: http-api.md.
         allow_fsync_off: Tests only; otherwise a PostgreSQL that may lose commits is refused.
     """
 
@@ -61,6 +62,7 @@ class ApiSettings(Settings):
     requests_per_second: int = Field(default=500, ge=1)
     sign_ins_per_minute: int = Field(default=60, ge=1)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    stream_ping_seconds: float = Field(default=15.0, gt=0)
     allow_fsync_off: bool = False
 
     @field_validator("token_keys", mode="before")

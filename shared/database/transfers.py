@@ -1,16 +1,21 @@
 """Read transfers as their two owners may see them: the payer always, the payee once they succeeded."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     FromClause,
     Integer,
     RowMapping,
     Select,
+    Uuid,
     and_,
+    any_,
+    bindparam,
     func,
     literal_column,
     or_,
@@ -21,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.tables import EVENTS, LANES, QUEUE, TRANSFERS
-from shared.domain.transfer import ENDED_VERSION, Ending, FailureCode, Status, Transfer
+from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, Ending, FailureCode, Status, Transfer
 from shared.domain.webhook import TRANSFER_FAILED, TRANSFER_SUCCEEDED
 
 # Written into the statement: as a parameter it would be any number to a plan that was made for all of them.
@@ -93,6 +98,18 @@ class StandingTransfer:
     transfer: Transfer
     ending: Ending | None
 
+    @property
+    def version(self) -> int:
+        """Number how it stands."""
+        return ENDED_VERSION if self.ending else ACCEPTED_VERSION
+
+    def is_visible_to(self, viewer_id: UUID) -> bool:
+        """Say whether this owner may see it: the payer always, the payee once it has succeeded."""
+        if viewer_id == self.transfer.owner_id:
+            return True
+        has_succeeded = self.ending is not None and self.ending.status is Status.SUCCEEDED
+        return has_succeeded and viewer_id == self.transfer.destination_owner_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferFilters:
@@ -123,16 +140,11 @@ class TransferFilters:
         return conditions
 
 
-async def read_transfer(tx: AsyncConnection, transfer_id: UUID, *, viewer_id: UUID) -> StandingTransfer | None:
-    """Find a transfer, if this owner may see it."""
-    is_payee = and_(TRANSFERS.c.destination_owner_id == viewer_id, _IS_STATUS[Status.SUCCEEDED])
-    statement = (
-        select(*_COLUMNS)
-        .select_from(_WITH_ENDING)
-        .where(TRANSFERS.c.id == transfer_id, (TRANSFERS.c.owner_id == viewer_id) | is_payee)
-    )
-    row = (await tx.execute(statement)).mappings().one_or_none()
-    return None if row is None else _standing(row)
+async def read_transfers(tx: AsyncConnection, transfer_ids: Collection[UUID]) -> dict[UUID, StandingTransfer]:
+    """Find transfers, whoever may see them. Indexes: transfers_pkey, events_transfer_id_version_key."""
+    ids = bindparam("ids", list(transfer_ids), ARRAY(Uuid))
+    statement = select(*_COLUMNS).select_from(_WITH_ENDING).where(TRANSFERS.c.id == any_(ids))
+    return {row["id"]: _standing(row) for row in (await tx.execute(statement)).mappings()}
 
 
 async def list_transfers(

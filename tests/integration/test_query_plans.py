@@ -17,7 +17,7 @@ from shared.database.acceptance import RESOLVE
 from shared.database.endings import READ_ENDED
 from shared.database.engine import reading_engine
 from shared.database.ledger import HAS_WORK, READ_HEAD
-from shared.database.transfers import TransferFilters, list_transfers, read_transfer
+from shared.database.transfers import TransferFilters, list_transfers, read_transfers
 from shared.database.wallets import list_entries
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.transfer import Status
@@ -208,9 +208,10 @@ def test_what_is_queued_is_listed_whatever_its_lane(database_url: str, connectio
         assert bool(listed) == (viewer_id != SENDER)
 
 
-def test_a_transfer_is_found_by_its_id(database_url: str, connection: psycopg.Connection) -> None:
-    statement, parameters = sent_by(database_url, lambda tx: read_transfer(tx, UUID(int=40), viewer_id=PAYEE))
-    assert not complaints(connection, statement, parameters, scanned_max=2)
+def test_transfers_are_found_by_their_ids(database_url: str, connection: psycopg.Connection) -> None:
+    ids = [UUID(int=n) for n in range(40, 60)]
+    statement, parameters = sent_by(database_url, lambda tx: read_transfers(tx, ids))
+    assert not complaints(connection, statement, parameters, scanned_max=2 * len(ids))
 
 
 @pytest.mark.parametrize("before", [None, 3_000])

@@ -1,0 +1,95 @@
+"""Answer about a transfer: the record of its acceptance, and readings of how it stands, each with its headers."""
+
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+from fastapi import Response
+
+from api import prefer
+from api.entity_tags import entity_tag, is_known
+from shared.database.transfers import StandingTransfer
+from shared.domain import wire
+from shared.domain.acceptance import Acceptance, Accepted, Refused
+from shared.domain.transfer import Ending, Transfer
+
+RETRY_SECONDS: Final = "1"
+
+CACHED_BY_CALLER: Final = {"Cache-Control": "private, no-cache"}
+
+_TEXT: Final = {"schema": {"type": "string"}}
+_RETRY_AFTER: Final = {"description": "In seconds, while it is queued.", "schema": {"type": "integer"}}
+_READING: Final[dict[str, Any]] = {
+    "ETag": {"description": "Its version, in quotes.", **_TEXT},
+    "Cache-Control": _TEXT,
+    "Retry-After": _RETRY_AFTER,
+    **prefer.DOCUMENTED,
+}
+
+DOCUMENTED_ACCEPTANCE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Accepted, and ended while it was waited for. Never at a replay.",
+        "headers": {"Location": _TEXT, "Idempotency-Key": _TEXT, **prefer.DOCUMENTED},
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    202: {
+        "description": "Accepted, and queued.",
+        "headers": {
+            "Location": _TEXT,
+            "Idempotency-Key": _TEXT,
+            "Idempotent-Replayed": {"description": "`true` at a replay.", **_TEXT},
+            "Retry-After": _RETRY_AFTER,
+            **prefer.DOCUMENTED,
+        },
+    },
+}
+DOCUMENTED_READING: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "How it stands.", "headers": _READING},
+    304: {"description": "It stands as `If-None-Match` says; no body.", "headers": _READING},
+}
+
+
+def accepted(acceptance: Acceptance, *, key: str, waited: Mapping[str, str] = {}) -> Response:
+    """Answer with the record of an acceptance, the same bytes at every replay.
+
+    Raises:
+        RequestRefused: It was not accepted.
+    """
+    match acceptance:
+        case Accepted(transfer=transfer, replayed=replayed):
+            headers = {**_place(transfer, key=key), "Retry-After": RETRY_SECONDS, **waited}
+            if replayed:
+                headers["Idempotent-Replayed"] = "true"
+            body = wire.acceptance(transfer)
+            return Response(body, status_code=202, headers=headers, media_type="application/json")
+        case Refused(reason=reason):
+            raise reason
+        case _:
+            assert_never(acceptance)
+
+
+def accepted_and_ended(transfer: Transfer, *, ending: Ending, key: str, waited: Mapping[str, str]) -> Response:
+    """Answer its payer with how a transfer ended while its acceptance was held back."""
+    body = _body(StandingTransfer(transfer=transfer, ending=ending), viewer_id=transfer.owner_id)
+    return Response(body, headers={**_place(transfer, key=key), **waited}, media_type="application/json")
+
+
+def reading(
+    standing: StandingTransfer, *, viewer_id: UUID, if_none_match: str | None, waited: Mapping[str, str]
+) -> Response:
+    """Answer with how a transfer stands, or with 304 where the caller knows that already."""
+    tag = entity_tag(standing.version)
+    headers = {"ETag": tag, **CACHED_BY_CALLER, **waited}
+    if standing.ending is None:
+        headers["Retry-After"] = RETRY_SECONDS
+    if is_known(tag, if_none_match=if_none_match):
+        return Response(status_code=304, headers=headers)
+    return Response(_body(standing, viewer_id=viewer_id), headers=headers, media_type="application/json")
+
+
+def _place(transfer: Transfer, *, key: str) -> dict[str, str]:
+    return {"Location": f"/v1/transfers/{transfer.id}", "Idempotency-Key": key}
+
+
+def _body(standing: StandingTransfer, *, viewer_id: UUID) -> bytes:
+    return wire.to_json(wire.reading(standing.transfer, ending=standing.ending, viewer_id=viewer_id))

@@ -1,0 +1,118 @@
+"""Hold a thousand long polls open to one edge: all are answered soon after the commit, over the connections of one."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Self
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from shared.domain.acceptance import Accepted
+from tests.edge_process import Answered, Edge, connections, edge_process, get
+from tests.ledger import Ledger
+
+WAITERS = 1_000
+WAIT_SECONDS = 25
+POOL_SIZE = 4
+
+NOISE = 5.0
+"""How many times longer than promised it may take here: these tests share the machine with others."""
+
+
+class CommitClock:
+    """Says when each event of lane 1 was committed: the worker tells of every commit right after it."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._listening, self._stop = Event(), Event()
+        self._numbers: list[int] = []
+        self._times: list[float] = []
+        self._thread = Thread(target=self._listen)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listening.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def committed_at(self, event_number: int) -> float:
+        return self._times[bisect_left(self._numbers, event_number)]
+
+    def _listen(self) -> None:
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            connection.execute("LISTEN hishab_applied")
+            self._listening.set()
+            while not self._stop.is_set():
+                for notification in connection.notifies(timeout=0.1):
+                    self._numbers.append(int(notification.payload.partition(":")[2]))
+                    self._times.append(monotonic())
+
+
+def accepted(ledger: Ledger) -> list[UUID]:
+    source, destination = ledger.wallet(holding=WAITERS), ledger.wallet()
+    acceptances = ledger.accept([ledger.request(source, destination, 1) for _ in range(WAITERS)])
+    return [acceptance.transfer.id for acceptance in acceptances if isinstance(acceptance, Accepted)]
+
+
+def polled(edge: Edge, transfers: Sequence[UUID], *, once_all_wait: Callable[[], object]) -> list[Answered]:
+    """Poll for the end of each transfer over a connection of its own."""
+
+    async def poll() -> list[Answered]:
+        # The key is known from here on, and none of them looks it up.
+        await get(edge, f"/v1/transfers/{transfers[0]}", {})
+        polls = [
+            asyncio.create_task(get(edge, f"/v1/transfers/{transfer}", {"Prefer": f"wait={WAIT_SECONDS}"}))
+            for transfer in transfers
+        ]
+        # Sent last and read last, so that all the others wait by then.
+        await get(edge, f"/v1/transfers/{transfers[0]}", {})
+        assert not any(poll.done() for poll in polls)
+        await asyncio.to_thread(once_all_wait)
+        return await asyncio.gather(*polls)
+
+    return asyncio.run(poll())
+
+
+def delays(ledger: Ledger, clock: CommitClock, transfers: Sequence[UUID], answers: Sequence[Answered]) -> list[float]:
+    """Measure how long after the commit of its transfer each answer was there, shortest first."""
+    rows = ledger.connection.execute("SELECT transfer_id, number FROM events").fetchall()
+    numbers: dict[UUID, int] = dict(rows)
+    found = sorted(
+        answer.at_seconds - clock.committed_at(numbers[transfer])
+        for transfer, answer in zip(transfers, answers, strict=True)
+    )
+    p50, p99, last = (found[len(found) * part // 100 - 1] for part in (50, 99, 100))
+    print(f"after the commit: p50 {p50:.3f} s, p99 {p99:.3f} s, last {last:.3f} s")  # noqa: T201 (shown by pytest -s)
+    return found
+
+
+@pytest.mark.parametrize(("one_by_one", "seconds_max"), [(False, 1.0), (True, 0.2)])
+def test_all_are_answered_soon_after_the_commit(
+    ledger: Ledger, tmp_path: Path, *, one_by_one: bool, seconds_max: float
+) -> None:
+    transfers = accepted(ledger)
+    in_use: list[int] = []
+
+    def end_all() -> None:
+        in_use.append(connections(ledger, "hishab-api"))
+        if one_by_one:
+            ledger.connection.execute("UPDATE lanes SET careful_transfers_left = %s", (WAITERS,))
+        ledger.drain()
+
+    with edge_process(ledger, tmp_path, settings={"DATABASE_POOL_SIZE": str(POOL_SIZE)}) as edge:
+        with CommitClock(ledger.database_url) as clock:
+            answers = polled(edge, transfers, once_all_wait=end_all)
+        in_use.append(connections(ledger, "hishab-api"))
+        assert connections(ledger, "hishab-listener") == 1
+    assert {answer.status for answer in answers} == {200}
+    assert all('"status":"succeeded"' in answer.text for answer in answers)
+    assert max(in_use) <= POOL_SIZE
+    assert delays(ledger, clock, transfers, answers)[-1] <= NOISE * seconds_max
