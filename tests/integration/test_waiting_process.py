@@ -102,6 +102,14 @@ class TestBound:
             "retry: 1000",
         ]
 
+    def test_counts_nobody_who_has_left_a_stream(self, ledger: Ledger, queued: UUID, tmp_path: Path) -> None:
+        path, events = paths(queued)
+        with edge_process(ledger, tmp_path, settings={"WATCHED_MAX": "1"}) as edge:
+            with edge.http.stream("GET", events, headers=STREAM) as answer:
+                next(answer.iter_lines())
+                assert "preference-applied" not in edge.http.get(path, headers={"Prefer": "wait=1"}).headers
+            eventually(lambda: "preference-applied" in edge.http.get(path, headers={"Prefer": "wait=1"}).headers)
+
 
 class TestStream:
     def test_is_kept_open_by_comments(self, ledger: Ledger, queued: UUID, tmp_path: Path) -> None:

@@ -188,3 +188,25 @@ class TestSending:
     def test_what_is_refused_is_refused_as_ever(self, payer: Person) -> None:
         refused = self.send(payer, payer, key=token_hex(8), prefer=f"wait={LONG}")
         problem_in(refused, status=422, code="same_wallet")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "answers"),
+    [
+        ("/v1/transfers", "post", {"prefer"}, {"200": {"Preference-Applied", "Vary"}, "202": {"Retry-After"}}),
+        (
+            "/v1/transfers/{transfer_id}",
+            "get",
+            {"prefer", "if-none-match"},
+            {"200": {"ETag", "Preference-Applied", "Vary"}, "304": {"ETag", "Retry-After", "Cache-Control"}},
+        ),
+        ("/v1/transfers/{transfer_id}/events", "get", {"last-event-id"}, {"200": {"Vary"}, "204": set[str]()}),
+    ],
+)
+def test_is_described(payer: Person, path: str, method: str, headers: set[str], answers: dict[str, set[str]]) -> None:
+    operation = payer.http.get("/openapi.json").json()["paths"][path][method]
+    assert {parameter["name"] for parameter in operation["parameters"]} >= headers
+    for status, names in answers.items():
+        assert operation["responses"][status].get("headers", {}).keys() >= names
+    if path.endswith("/events"):
+        assert operation["responses"]["200"]["content"].keys() == {"application/json", "text/event-stream"}
