@@ -1,7 +1,9 @@
 """Refuse bodies that are too large, declared or not, before they fill the memory."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
+from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,3 +40,11 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+
+async def body_bytes(request: Request) -> int:
+    """Measure the body, which stays in memory until the request is answered."""
+    return len(await request.body())
+
+
+BodyBytes = Annotated[int, Depends(body_bytes)]

@@ -31,9 +31,12 @@ from api.request_id import RequestIds
 from api.server import Server, raise_file_limit
 from api.system import routes as system_routes
 from api.tokens import routes as token_routes
+from api.transfer_batches import routes as batch_routes
 from api.transfers import routes as transfer_routes
-from api.transfers.intake import Intake
+from api.transfers.backlog import Backlog
+from api.transfers.intake import BATCH_GROUP_MAX, GROUP_MAX, Doors, Intake
 from api.transfers.reading import Readings
+from api.transfers.room import Room
 from api.transfers.waiting import Endings
 from api.users import routes as user_routes
 from api.users.pins import Pins
@@ -41,6 +44,8 @@ from api.users.tokens import Tokens
 from api.wallets import routes as wallet_routes
 from api.webhook_endpoints import routes as endpoint_routes
 from shared import clock
+from shared.database.acceptance import accept
+from shared.database.batch_acceptance import accept_batches
 from shared.database.connections import API, connect, intake_pool
 from shared.database.engine import reading_engine
 from shared.database.health import loses_commits
@@ -53,11 +58,12 @@ from shared.telemetry import configure_logging, first_line
 log = structlog.get_logger()
 
 INTAKE_CONNECTIONS: Final = 4
-"""One for the groups; the others for requests of a group that failed, which are then written side by side."""
+"""One for transfers and one for batches; the others for requests of a group that failed, which are then written side by
+side."""
 
 BODY_BYTES_MAX: Final = 64 * 1024
-LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024}
-"""By path: a thousand wallets are one request."""
+LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024, "/v1/transfer-batches": 1024 * 1024}
+"""By path: a thousand wallets are one request, and so are a thousand transfers."""
 
 STOP_SECONDS_MAX: Final = 10
 
@@ -68,6 +74,7 @@ ROUTERS: Final = (
     wallet_routes.router,
     transfer_routes.direct_router,
     transfer_routes.router,
+    batch_routes.router,
     endpoint_routes.router,
     system_routes.router,
     problem_pages.router,
@@ -177,16 +184,21 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     engine = reading_engine(settings.database_url, pool_size=settings.database_pool_size)
     wake_ups = WakeUps(settings.broker_url)
     tokens = Tokens(settings.token_keys)
+    backlog = Backlog(engine, transfers_max=settings.backlog_max)
+    doors = Doors(
+        pool=pool,
+        lane_count=lane_count,
+        room=Room(transfers_max=settings.intake_waiting_max, bytes_max=settings.intake_waiting_bytes_max),
+        is_full=backlog.is_full,
+        wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
+    )
     return Parts(
         settings=settings,
         engine=engine,
         intake_pool=pool,
-        intake=Intake(
-            pool,
-            lane_count=lane_count,
-            waiting_max=settings.intake_waiting_max,
-            wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
-        ),
+        intake=Intake(doors, accept=accept, group_max=GROUP_MAX),
+        batch_intake=Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX),
+        backlog=backlog,
         readings=Readings(engine),
         endings=Endings(settings.database_url, watched_max=settings.watched_max),
         wake_ups=wake_ups,
@@ -204,19 +216,27 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     parts: Parts = app.state.parts
     await parts.intake_pool.open()
-    intake = asyncio.create_task(parts.intake.run(), name="intake")
-    endings = asyncio.create_task(parts.endings.run(), name="endings")
-    for task in (intake, endings):
+    intakes = [
+        asyncio.create_task(parts.intake.run(), name="intake"),
+        asyncio.create_task(parts.batch_intake.run(), name="batch intake"),
+    ]
+    watchers = [
+        asyncio.create_task(parts.endings.run(), name="endings"),
+        asyncio.create_task(parts.backlog.run(), name="backlog"),
+    ]
+    for task in (*intakes, *watchers):
         task.add_done_callback(_end_process)
     try:
         yield
     finally:
-        # The intake ends by itself, after its last commit: that one must not be cancelled.
-        for task in (intake, endings):
+        # The intakes end by themselves, after their last commits: those must not be cancelled.
+        for task in (*intakes, *watchers):
             task.remove_done_callback(_end_process)
         parts.intake.stop()
-        endings.cancel()
-        await asyncio.gather(intake, endings, return_exceptions=True)
+        parts.batch_intake.stop()
+        for task in watchers:
+            task.cancel()
+        await asyncio.gather(*intakes, *watchers, return_exceptions=True)
         await parts.intake_pool.close()
         await parts.engine.dispose()
         await asyncio.to_thread(parts.wake_ups.stop)

@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.known_callers import KnownCallers
 from api.quotas import Quotas
+from api.transfers.backlog import Backlog
 from api.transfers.intake import Intake
 from api.transfers.reading import Readings
 from api.transfers.waiting import Endings
 from api.users.pins import Pins
 from api.users.tokens import Tokens
+from shared.domain.acceptance import Accepted, AcceptedBatch, BatchRequest, TransferRequest
 from shared.queue import WakeUps
 from shared.secrets_at_rest import SecretsAtRest
 from shared.settings import ApiSettings
@@ -34,7 +36,9 @@ class Parts:
     settings: ApiSettings
     engine: AsyncEngine
     intake_pool: AsyncConnectionPool
-    intake: Intake
+    intake: Intake[TransferRequest, Accepted]
+    batch_intake: Intake[BatchRequest, AcceptedBatch]
+    backlog: Backlog
     readings: Readings
     endings: Endings
     wake_ups: WakeUps

@@ -28,6 +28,8 @@ STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
     errors.ApiKeyLimitReached: 409,
     errors.ApiKeyNotFound: 404,
     errors.AuditNotFound: 404,
+    errors.BatchInvalid: 422,
+    errors.BatchNotFound: 404,
     errors.CurrencyMismatch: 422,
     errors.CurrencyUnknown: 422,
     errors.CursorInvalid: 400,
@@ -136,6 +138,8 @@ def refusal_body(request: Request, reason: errors.RequestRefused, *, within: str
     """
     kind = type(reason)
     problem = _body(request, status=STATUS[kind], code=code_of(kind), detail=reason.detail)
+    if isinstance(reason, errors.BatchInvalid):
+        return {**problem, "errors": [_named_item(place, item) for place, item in reason.items.items()]}
     if kind not in FIELD_MISSING:
         return problem
     pointer = within + FIELD_MISSING[kind]
@@ -244,6 +248,10 @@ def _named(item: Mapping[str, Any]) -> dict[str, str]:
     parts = [str(part) for part in where[1:] if part not in {ONE, MANY}]
     pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
     return {"pointer": pointer, "code": item["type"], "detail": item["msg"]}
+
+
+def _named_item(place: int, reason: errors.RequestRefused) -> dict[str, str]:
+    return {"pointer": f"/transfers/{place}", "code": code_of(type(reason)), "detail": reason.detail}
 
 
 def _body(request: Request, *, status: int, code: str, detail: str) -> dict[str, Any]:

@@ -39,7 +39,9 @@ class ApiSettings(Settings):
         webhook_https_only: Refuse to register endpoints that are not https.
         opening_grant_minor: What a new user's BDT wallet is given, in paisa. Source: the predecessor, 5,000 taka.
         database_pool_size: Connections for everything but accepting. Source: faults.md, section 2.2.
-        intake_waiting_max: Requests that may wait for the next write before callers are told to come back.
+        intake_waiting_max: Transfers that may wait for the next write before callers are told to come back.
+        intake_waiting_bytes_max: The same in bytes of the requests that brought them.
+        backlog_max: Transfers that may be queued before nothing new is accepted. Source: docs/decisions/0013.
         watched_max: Transfers that callers may wait for at once; beyond that they are answered without waiting.
         requests_per_second: What one caller may ask of one process of the edge; operators are not counted.
         sign_ins_per_minute: Sign-ups and log-ins that one address may ask of one process of the edge. An address behind
@@ -57,7 +59,9 @@ class ApiSettings(Settings):
     webhook_https_only: bool = True
     opening_grant_minor: int = Field(default=500_000, ge=1, le=10**12)
     database_pool_size: int = Field(default=10, ge=2, le=100)
-    intake_waiting_max: int = Field(default=5_000, ge=1)
+    intake_waiting_max: int = Field(default=20_000, ge=1)
+    intake_waiting_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1)
+    backlog_max: int = Field(default=1_000_000, ge=1)
     watched_max: int = Field(default=10_000, ge=0)
     requests_per_second: int = Field(default=500, ge=1)
     sign_ins_per_minute: int = Field(default=60, ge=1)

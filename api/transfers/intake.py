@@ -2,65 +2,114 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection, DataError, IntegrityError, errors
 from psycopg_pool import AsyncConnectionPool
 
-from shared.database.acceptance import accept, wait_less
+from api.transfers.room import Room
+from shared.database.acceptance import wait_less
 from shared.database.commits import commit
-from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
+from shared.domain.acceptance import Refused
 from shared.domain.errors import IdempotencyKeyInUse, QueueUnavailable, RequestRefused
 from shared.domain.lane import lane_of
 
 log = structlog.get_logger()
 
 GROUP_MAX: Final = 500
-"""Requests per write. Source: architecture.md, section 3: groups of 500 were accepted at 22,000 to 27,000 a second."""
+"""Transfers per write of single ones. Source: architecture.md, section 3: groups of 500 went in at 22,000 a second."""
+
+BATCH_GROUP_MAX: Final = 1_000
+"""Transfers per write of batches, unless the first is larger. Source: docs/decisions/0013."""
 
 DEADLOCK_TRIES_MAX: Final = 3
 
 
-class Intake:
-    """The one door to the queue.
+class _Request(Protocol):
+    @property
+    def transfer_count(self) -> int: ...
+
+
+class _Answer(Protocol):
+    @property
+    def fresh_source_ids(self) -> Collection[UUID]: ...
+
+
+Request = TypeVar("Request", bound=_Request)
+Answer = TypeVar("Answer", bound=_Answer)
+Request_contra = TypeVar("Request_contra", contravariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Accept(Protocol[Request_contra, Answer_co]):
+    """Writes requests in a transaction, and answers each alone: `accept` or `accept_batches` of shared.database."""
+
+    async def __call__(
+        self, tx: AsyncConnection, requests: Sequence[Request_contra], /, *, lane_count: int, is_full: bool
+    ) -> Sequence[Answer_co | Refused]:
+        """Do that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What all doors to the queue have in common.
+
+    Attributes:
+        is_full: Says whether the queue of record takes nothing new for the time being.
+        wake_lane: Called after a commit. Returns at once and never fails.
+    """
+
+    pool: AsyncConnectionPool
+    lane_count: int
+    room: Room
+    is_full: Callable[[], bool]
+    wake_lane: Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting(Generic[Request, Answer]):
+    request: Request
+    body_bytes: int
+    answer: asyncio.Future[Answer | Refused]
+
+
+class Intake(Generic[Request, Answer]):
+    """A door to the queue: one for transfers and one for batches, so that no transfer waits behind a batch.
 
     A lone request on an idle system is written at once; under load a write takes whatever came during the one before.
     Nothing is answered before its row is committed, and each request gets its own answer.
     """
 
-    def __init__(
-        self,
-        pool: AsyncConnectionPool,
-        *,
-        lane_count: int,
-        waiting_max: int,
-        wake_lane: Callable[[int], None],
-    ) -> None:
+    def __init__(self, doors: Doors, *, accept: Accept[Request, Answer], group_max: int) -> None:
         """Take what it stands on; `run` does the work.
 
         Args:
-            waiting_max: Requests that may wait for a write; beyond that they are turned away.
-            wake_lane: Called after a commit. Returns at once and never fails.
+            group_max: Transfers per write, unless the first request alone is of more.
         """
-        self._pool = pool
-        self._lane_count = lane_count
-        self._waiting_max = waiting_max
-        self._wake_lane = wake_lane
-        self._waiting: deque[tuple[TransferRequest, asyncio.Future[Acceptance]]] = deque()
+        self._doors = doors
+        self._accept = accept
+        self._group_max = group_max
+        self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._arrived = asyncio.Event()
         self._stopping = False
 
-    async def accept(self, request: TransferRequest) -> Acceptance:
-        """Accept one transfer: when this returns `Accepted`, its row is committed.
+    async def accept(self, request: Request, *, body_bytes: int = 0) -> Answer | Refused:
+        """Accept what is asked for: unless this returns a refusal, its rows are committed.
 
         A caller who goes away does not stop the write.
+
+        Args:
+            body_bytes: The size of what was received, which stays in memory until it is answered.
         """
-        if len(self._waiting) >= self._waiting_max:
+        if not self._doors.room.take(transfers=request.transfer_count, body_bytes=body_bytes):
             return Refused(reason=QueueUnavailable())
-        answer: asyncio.Future[Acceptance] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, answer))
+        answer: asyncio.Future[Answer | Refused] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(request=request, body_bytes=body_bytes, answer=answer))
         self._arrived.set()
         return await answer
 
@@ -70,70 +119,78 @@ class Intake:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
-                await self._answer(group)
+                await self._answer(self._next_group())
 
     def stop(self) -> None:
         """Let `run` end once everything that waits is written."""
         self._stopping = True
         self._arrived.set()
 
-    async def _answer(self, group: Sequence[tuple[TransferRequest, asyncio.Future[Acceptance]]]) -> None:
+    def _next_group(self) -> list[_Waiting[Request, Answer]]:
+        group = [self._waiting.popleft()]
+        transfers = group[0].request.transfer_count
+        while self._waiting and transfers + self._waiting[0].request.transfer_count <= self._group_max:
+            group.append(self._waiting.popleft())
+            transfers += group[-1].request.transfer_count
+        return group
+
+    async def _answer(self, group: Sequence[_Waiting[Request, Answer]]) -> None:
         try:
-            acceptances: list[Acceptance | Exception] = [*await self._write([request for request, _ in group])]
+            answers: Sequence[Answer | Refused | Exception] = await self._write([w.request for w in group])
         except RequestRefused as reason:
-            acceptances = [Refused(reason=reason)] * len(group)
+            answers = [Refused(reason=reason)] * len(group)
         except Exception as error:  # a defect of ours must not leave callers waiting, nor end the intake
             log.exception("intake.failed", requests=len(group))
-            acceptances = [error] * len(group)
-        for (_, answer), acceptance in zip(group, acceptances, strict=True):
-            if answer.done():
+            answers = [error] * len(group)
+        for waiting, answer in zip(group, answers, strict=True):
+            self._doors.room.give_back(transfers=waiting.request.transfer_count, body_bytes=waiting.body_bytes)
+            if waiting.answer.done():
                 continue
-            if isinstance(acceptance, Exception):
-                answer.set_exception(acceptance)
+            if isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
             else:
-                answer.set_result(acceptance)
+                waiting.answer.set_result(answer)
 
-    async def _write(self, requests: Sequence[TransferRequest]) -> Sequence[Acceptance | Exception]:
+    async def _write(self, requests: Sequence[Request]) -> Sequence[Answer | Refused | Exception]:
         try:
-            acceptances = await self._commit(requests)
+            answers = await self._commit(requests)
         except (errors.LockNotAvailable, DataError, IntegrityError):
             # One of them cannot be written now, or ever: side by side, only that one suffers for it.
             alone = (self._write_alone(request) for request in requests)
             return [_answerable(answer) for answer in await asyncio.gather(*alone, return_exceptions=True)]
-        self._wake(acceptances)
-        return acceptances
+        self._wake(answers)
+        return answers
 
-    async def _write_alone(self, request: TransferRequest) -> Acceptance:
+    async def _write_alone(self, request: Request) -> Answer | Refused:
         try:
-            acceptances = await self._commit([request], has_waited=True)
+            answers = await self._commit([request], has_waited=True)
         except errors.LockNotAvailable:
             return Refused(reason=IdempotencyKeyInUse())
         except RequestRefused as reason:
             return Refused(reason=reason)
-        self._wake(acceptances)
-        return acceptances[0]
+        self._wake(answers)
+        return answers[0]
 
-    async def _commit(self, requests: Sequence[TransferRequest], *, has_waited: bool = False) -> list[Acceptance]:
-        async def write(tx: AsyncConnection) -> list[Acceptance]:
+    async def _commit(self, requests: Sequence[Request], *, has_waited: bool = False) -> Sequence[Answer | Refused]:
+        async def write(tx: AsyncConnection) -> Sequence[Answer | Refused]:
             if has_waited:
                 await wait_less(tx)
-            return await accept(tx, requests, lane_count=self._lane_count)
+            return await self._accept(tx, requests, lane_count=self._doors.lane_count, is_full=self._doors.is_full())
 
         for _ in range(DEADLOCK_TRIES_MAX):
             try:
-                return await commit(self._pool, write)
+                return await commit(self._doors.pool, write)
             except errors.DeadlockDetected:
                 log.warning("intake.deadlock", requests=len(requests))
         raise QueueUnavailable
 
-    def _wake(self, acceptances: Sequence[Acceptance]) -> None:
-        fresh = [a.transfer for a in acceptances if isinstance(a, Accepted) and not a.replayed]
-        for lane in {lane_of(transfer.source_wallet_id, lane_count=self._lane_count) for transfer in fresh}:
-            self._wake_lane(lane)
+    def _wake(self, answers: Sequence[Answer | Refused]) -> None:
+        sources = {source_id for a in answers if not isinstance(a, Refused) for source_id in a.fresh_source_ids}
+        for lane in {lane_of(source_id, lane_count=self._doors.lane_count) for source_id in sources}:
+            self._doors.wake_lane(lane)
 
 
-def _answerable(answer: Acceptance | BaseException) -> Acceptance | Exception:
+def _answerable(answer: Answer | Refused | BaseException) -> Answer | Refused | Exception:
     """Tell one request's answer from a defect of ours in it, which is that one's alone."""
     if isinstance(answer, Exception):
         log.error("intake.request_failed", exc_info=answer)

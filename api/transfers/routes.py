@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
 from api import problems
+from api.body_limit import BodyBytes
 from api.caller import Caller, needs
 from api.direct import DirectRoute
 from api.entity_tags import IfNoneMatch, entity_tag, is_old
@@ -72,6 +73,7 @@ async def post_transfer(
     asked: NewTransfer,
     caller: Annotated[Caller, needs(TRANSFERS_WRITE)],
     parts: FromParts,
+    body_bytes: BodyBytes,
     idempotency_key: Annotated[
         str | None, Header(description="A new one for each transfer, the same for a retry.")
     ] = None,
@@ -85,9 +87,9 @@ async def post_transfer(
     asked_for = asked.requested(owner_id=caller.owner_id, idempotency_key=key)
     seconds = wait_seconds(prefer) if prefer else None
     if seconds is None:
-        return answers.accepted(await parts.intake.accept(asked_for), key=key)
+        return answers.accepted(await parts.intake.accept(asked_for, body_bytes=body_bytes), key=key)
     with parts.endings.watch([asked_for.transfer_id] if seconds else []) as watch:
-        acceptance = await parts.intake.accept(asked_for)
+        acceptance = await parts.intake.accept(asked_for, body_bytes=body_bytes)
         if not isinstance(acceptance, Accepted) or acceptance.replayed:
             return answers.accepted(acceptance, key=key)
         await watch.wait(seconds_max=seconds)

@@ -24,6 +24,11 @@ MetadataKey = Annotated[PlainText, Field(min_length=1, max_length=40)]
 MetadataValue = Annotated[PlainText, Field(max_length=200)]
 
 
+def fingerprint_of(asked: StrictModel) -> bytes:
+    """Recognise a request by the fields that were sent."""
+    return fingerprint(asked.model_dump(mode="json", exclude_unset=True))
+
+
 class NewTransfer(StrictModel):
     """A transfer that is asked for. Without a source it goes out of the caller's own wallet in the currency."""
 
@@ -45,11 +50,18 @@ class NewTransfer(StrictModel):
 
     def requested(self, *, owner_id: UUID, idempotency_key: str) -> TransferRequest:
         """Say what is asked for, in the domain's words; the fingerprint is over the fields that were sent."""
+        return self._requested(owner_id=owner_id, idempotency_key=idempotency_key, fingerprint=fingerprint_of(self))
+
+    def requested_in_batch(self, *, owner_id: UUID) -> TransferRequest:
+        """Say what is asked for as a part of a batch, whose key and fingerprint speak for it."""
+        return self._requested(owner_id=owner_id, idempotency_key=None, fingerprint=None)
+
+    def _requested(self, *, owner_id: UUID, idempotency_key: str | None, fingerprint: bytes | None) -> TransferRequest:
         return TransferRequest(
             transfer_id=new_id(),
             owner_id=owner_id,
             idempotency_key=idempotency_key,
-            fingerprint=fingerprint(self.model_dump(mode="json", exclude_unset=True)),
+            fingerprint=fingerprint,
             source_wallet_id=self.source_wallet_id,
             destination_wallet_id=self.destination_wallet_id,
             destination_email=self.destination_email,

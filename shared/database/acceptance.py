@@ -4,17 +4,18 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString, assert_never
+from typing import LiteralString, NamedTuple, assert_never
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, scalar_row, tuple_row
+from psycopg.rows import class_row, tuple_row
 
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
     DestinationUnknown,
     IdempotencyKeyReused,
+    QueueUnavailable,
     RequestRefused,
     SameWallet,
     WalletNotFound,
@@ -22,16 +23,15 @@ from shared.domain.errors import (
 from shared.domain.lane import lane_of
 from shared.domain.transfer import Transfer
 
-# Places in order of arrival, drawn before either table is written (the sequence has no cache, so the order holds
-# over all processes: whoever was answered has a lower place than whoever asks afterwards).
-DRAW_POSITIONS: LiteralString = "SELECT nextval('transfer_position') FROM generate_series(1, %(count)s)"
-
 # For requests that are written alone because their group waited too long for a key: they have waited already.
 WAIT_LESS: LiteralString = "SET LOCAL lock_timeout = '200ms'"
 
-# What the requests refer to. Reads wallets (wallets_pkey, or wallets_owner_id_currency_key for a default source and
-# for an email) and the keys that are taken (transfers_owner_id_idempotency_key_key). No locks: wallets are never
-# deleted and change neither owner nor currency.
+# What the requests refer to, and a place for each, drawn in order of arrival before either table is written (the
+# sequence has no cache, so the order holds over all processes: whoever was answered has a lower place than whoever asks
+# afterwards). No locks: wallets are never deleted and change neither owner nor currency.
+# Each lookup is LATERAL with a LIMIT, so that it goes by its index for each request: wallets_pkey, users_email_key,
+# transfers_owner_id_idempotency_key_key, wallets_owner_id_currency_key (own wallets, payees). A plain join invites
+# a plan that was made while a table was empty and reads it whole for each request ever after (docs/decisions/0014).
 RESOLVE: LiteralString = """
 SELECT earlier.id AS earlier_id,
        earlier.fingerprint AS earlier_fingerprint,
@@ -39,17 +39,29 @@ SELECT earlier.id AS earlier_id,
        source.currency AS source_currency,
        destination.id AS destination_id,
        destination.owner_id AS destination_owner_id,
-       destination.currency AS destination_currency
+       destination.currency AS destination_currency,
+       nextval('transfer_position') AS position
 FROM unnest(%(owner_ids)s::uuid[], %(keys)s::text[], %(source_ids)s::uuid[], %(destination_ids)s::uuid[],
             %(emails)s::text[], %(currencies)s::text[])
      WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, n)
-LEFT JOIN transfers earlier ON earlier.owner_id = asked.owner_id AND earlier.idempotency_key = asked.key
-LEFT JOIN wallets own ON asked.source_id IS NULL
-     AND own.owner_id = asked.owner_id AND own.currency = asked.currency AND own.kind = 'personal'
-LEFT JOIN wallets source ON source.id = coalesce(asked.source_id, own.id) AND source.owner_id = asked.owner_id
-LEFT JOIN users payee ON payee.email = asked.email
-LEFT JOIN wallets payees ON payees.owner_id = payee.id AND payees.currency = asked.currency AND payees.kind = 'personal'
-LEFT JOIN wallets destination ON destination.id = coalesce(asked.destination_id, payees.id)
+LEFT JOIN LATERAL (
+    SELECT id, fingerprint FROM transfers WHERE owner_id = asked.owner_id AND idempotency_key = asked.key LIMIT 1
+) AS earlier ON true
+LEFT JOIN LATERAL (
+    (SELECT id, currency FROM wallets WHERE id = asked.source_id AND owner_id = asked.owner_id)
+    UNION ALL
+    (SELECT id, currency FROM wallets
+     WHERE asked.source_id IS NULL AND owner_id = asked.owner_id AND currency = asked.currency AND kind = 'personal')
+    LIMIT 1
+) AS source ON true
+LEFT JOIN LATERAL (
+    (SELECT id, owner_id, currency FROM wallets WHERE id = asked.destination_id)
+    UNION ALL
+    (SELECT id, owner_id, currency FROM wallets
+     WHERE owner_id = (SELECT users.id FROM users WHERE email = asked.email)
+       AND currency = asked.currency AND kind = 'personal')
+    LIMIT 1
+) AS destination ON true
 ORDER BY asked.n
 """
 
@@ -58,15 +70,16 @@ ORDER BY asked.n
 ACCEPT: LiteralString = """
 WITH accepted AS (
     INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
-                           amount, currency, reference, note, metadata, idempotency_key, fingerprint, created_at)
+                           amount, currency, reference, note, metadata, idempotency_key, fingerprint, batch_id,
+                           created_at)
     SELECT id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
-           amount, currency, reference, note, metadata, idempotency_key, fingerprint, statement_timestamp()
+           amount, currency, reference, note, metadata, idempotency_key, fingerprint, batch_id, statement_timestamp()
     FROM unnest(%(ids)s::uuid[], %(positions)s::bigint[], %(owner_ids)s::uuid[], %(destination_owner_ids)s::uuid[],
                 %(source_ids)s::uuid[], %(destination_ids)s::uuid[], %(amounts)s::bigint[], %(currencies)s::text[],
                 %(references)s::text[], %(notes)s::text[], %(metadata)s::json[], %(keys)s::text[],
-                %(fingerprints)s::bytea[])
+                %(fingerprints)s::bytea[], %(batch_ids)s::uuid[])
          AS asked (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
-                   amount, currency, reference, note, metadata, idempotency_key, fingerprint)
+                   amount, currency, reference, note, metadata, idempotency_key, fingerprint, batch_id)
     ON CONFLICT (owner_id, idempotency_key) DO NOTHING
     RETURNING id, position, source_wallet_id, destination_wallet_id, amount, created_at
 )
@@ -90,8 +103,27 @@ FOR SHARE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Resolved:
-    """What a request refers to, as far as it exists."""
+class Fresh:
+    """May be accepted, between these wallets, at this place in the order of acceptance."""
+
+    source_id: UUID
+    destination_id: UUID
+    destination_owner_id: UUID
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Was accepted before, as this transfer."""
+
+    transfer_id: UUID
+
+
+Verdict = Fresh | Replay | RequestRefused
+
+
+class _Resolved(NamedTuple):
+    """What a request refers to, as far as it exists, and its place."""
 
     earlier_id: UUID | None
     earlier_fingerprint: bytes | None
@@ -100,25 +132,7 @@ class _Resolved:
     destination_id: UUID | None
     destination_owner_id: UUID | None
     destination_currency: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fresh:
-    """May be accepted, between these wallets."""
-
-    source_id: UUID
-    destination_id: UUID
-    destination_owner_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Replay:
-    """Was accepted before, as this transfer."""
-
-    transfer_id: UUID
-
-
-_Verdict = _Fresh | _Replay | RequestRefused
+    position: int
 
 
 async def wait_less(tx: AsyncConnection) -> None:
@@ -126,34 +140,33 @@ async def wait_less(tx: AsyncConnection) -> None:
     await tx.execute(WAIT_LESS)
 
 
-async def accept(tx: AsyncConnection, requests: Sequence[TransferRequest], *, lane_count: int) -> list[Acceptance]:
+async def accept(
+    tx: AsyncConnection, requests: Sequence[TransferRequest], *, lane_count: int, is_full: bool = False
+) -> list[Acceptance]:
     """Accept transfers, each judged alone. True once the transaction is committed, which is the caller's to do.
 
-    Returns:
-        One ending per request, in the order given, which is their order of arrival.
-
-    Raises:
-        psycopg.errors.LockNotAvailable: Another transaction has held one of the keys for two seconds.
-        psycopg.errors.DeadlockDetected: Try again.
+    Args:
+        is_full: Nothing new may join the queue, but what is in it already is confirmed again.
     """
-    verdicts = await _judge(tx, requests)
-    fresh = [(r, v) for r, v in zip(requests, verdicts, strict=True) if isinstance(v, _Fresh)]
-    accepted = await _write(tx, fresh, lane_count=lane_count)
+    verdicts = await judge(tx, requests, is_full=is_full)
+    fresh = [(r, v) for r, v in zip(requests, verdicts, strict=True) if isinstance(v, Fresh)]
+    accepted = await write(tx, fresh, lane_count=lane_count)
     # The key of a fresh request can be taken while it is written: by another process, or by its twin in this group.
     overtaken = [r for r, _ in fresh if r.transfer_id not in accepted]
-    second = dict(zip((r.transfer_id for r in overtaken), await _judge(tx, overtaken), strict=True))
+    second = dict(zip((r.transfer_id for r in overtaken), await judge(tx, overtaken), strict=True))
     verdicts = [second.get(r.transfer_id, v) for r, v in zip(requests, verdicts, strict=True)]
-    records = await _read_records(tx, {v.transfer_id for v in verdicts if isinstance(v, _Replay)})
+    records = await _read_records(tx, {v.transfer_id for v in verdicts if isinstance(v, Replay)})
     return [
         _ending(verdict, request=request, accepted=accepted, records=records)
         for request, verdict in zip(requests, verdicts, strict=True)
     ]
 
 
-async def _judge(tx: AsyncConnection, requests: Sequence[TransferRequest]) -> list[_Verdict]:
+async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_full: bool = False) -> list[Verdict]:
+    """Judge requests, each alone, in the order given."""
     if not requests:
         return []
-    async with tx.cursor(row_factory=class_row(_Resolved)) as cursor:
+    async with tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
             RESOLVE,
             {
@@ -165,14 +178,19 @@ async def _judge(tx: AsyncConnection, requests: Sequence[TransferRequest]) -> li
                 "currencies": [r.currency for r in requests],
             },
         )
-        return [_verdict(r, found) for r, found in zip(requests, await cursor.fetchall(), strict=True)]
+        rows = await cursor.fetchall()
+    return [_verdict(r, _Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
 
 
-def _verdict(request: TransferRequest, found: _Resolved) -> _Verdict:
+def _verdict(request: TransferRequest, found: _Resolved, *, is_full: bool) -> Verdict:
     """Judge one request. The key comes before everything that depends on state; then the first reason that holds."""
     if found.earlier_id is not None:
         same = found.earlier_fingerprint == request.fingerprint
-        return _Replay(transfer_id=found.earlier_id) if same else IdempotencyKeyReused()
+        return Replay(transfer_id=found.earlier_id) if same else IdempotencyKeyReused()
+    return QueueUnavailable() if is_full else _judge_wallets(request, found)
+
+
+def _judge_wallets(request: TransferRequest, found: _Resolved) -> Fresh | RequestRefused:
     if found.source_id is None:
         return WalletNotFound()
     if found.destination_id is None or found.destination_owner_id is None:
@@ -181,30 +199,39 @@ def _verdict(request: TransferRequest, found: _Resolved) -> _Verdict:
         return SameWallet()
     if not request.currency == found.source_currency == found.destination_currency:
         return CurrencyMismatch()
-    return _Fresh(
+    return Fresh(
         source_id=found.source_id,
         destination_id=found.destination_id,
         destination_owner_id=found.destination_owner_id,
+        position=found.position,
     )
 
 
-async def _write(
-    tx: AsyncConnection, fresh: Sequence[tuple[TransferRequest, _Fresh]], *, lane_count: int
+async def write(
+    tx: AsyncConnection,
+    fresh: Sequence[tuple[TransferRequest, Fresh]],
+    *,
+    lane_count: int,
+    batch_ids: Sequence[UUID] | None = None,
 ) -> dict[UUID, Transfer]:
-    """Write what is fresh, and return it by id; a request whose key was taken meanwhile is missing from that."""
+    """Write what is fresh, and return it by id; a request whose key was taken meanwhile is missing from that.
+
+    Args:
+        batch_ids: Of the batch that each belongs to, if they belong to any.
+    """
     if not fresh:
         return {}
-    positions = await _draw_positions(tx, len(fresh))
     # In order of owner and key, in every process: two that meet with the same keys then wait instead of deadlocking.
     rows = sorted(
-        zip(fresh, positions, strict=True), key=lambda row: (row[0][0].owner_id, row[0][0].idempotency_key or "")
+        zip(fresh, batch_ids or [None] * len(fresh), strict=True),
+        key=lambda row: (row[0][0].owner_id, row[0][0].idempotency_key or ""),
     )
     async with tx.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(
             ACCEPT,
             {
                 "ids": [r.transfer_id for (r, _), _ in rows],
-                "positions": [position for _, position in rows],
+                "positions": [f.position for (_, f), _ in rows],
                 "lanes": [lane_of(f.source_id, lane_count=lane_count) for (_, f), _ in rows],
                 "owner_ids": [r.owner_id for (r, _), _ in rows],
                 "destination_owner_ids": [f.destination_owner_id for (_, f), _ in rows],
@@ -217,19 +244,15 @@ async def _write(
                 "metadata": [None if r.metadata is None else json.dumps(r.metadata) for (r, _), _ in rows],
                 "keys": [r.idempotency_key for (r, _), _ in rows],
                 "fingerprints": [r.fingerprint for (r, _), _ in rows],
+                "batch_ids": [batch_id for _, batch_id in rows],
             },
         )
         written: dict[UUID, datetime] = dict(await cursor.fetchall())
     return {
-        request.transfer_id: _transfer(request, verdict, position=position, created_at=written[request.transfer_id])
-        for (request, verdict), position in rows
+        request.transfer_id: _transfer(request, verdict, created_at=written[request.transfer_id])
+        for request, verdict in fresh
         if request.transfer_id in written
     }
-
-
-async def _draw_positions(tx: AsyncConnection, count: int) -> list[int]:
-    async with tx.cursor(row_factory=scalar_row) as cursor:
-        return sorted(await (await cursor.execute(DRAW_POSITIONS, {"count": count})).fetchall())
 
 
 async def _read_records(tx: AsyncConnection, transfer_ids: Collection[UUID]) -> dict[UUID, Transfer]:
@@ -241,16 +264,16 @@ async def _read_records(tx: AsyncConnection, transfer_ids: Collection[UUID]) -> 
 
 
 def _ending(
-    verdict: _Verdict,
+    verdict: Verdict,
     *,
     request: TransferRequest,
     accepted: Mapping[UUID, Transfer],
     records: Mapping[UUID, Transfer],
 ) -> Acceptance:
     match verdict:
-        case _Fresh():
+        case Fresh():
             return Accepted(transfer=accepted[request.transfer_id], replayed=False)
-        case _Replay(transfer_id=transfer_id):
+        case Replay(transfer_id=transfer_id):
             return Accepted(transfer=records[transfer_id], replayed=True)
         case RequestRefused():
             return Refused(reason=verdict)
@@ -258,7 +281,7 @@ def _ending(
             assert_never(verdict)
 
 
-def _transfer(request: TransferRequest, verdict: _Fresh, *, position: int, created_at: datetime) -> Transfer:
+def _transfer(request: TransferRequest, verdict: Fresh, *, created_at: datetime) -> Transfer:
     return Transfer(
         id=request.transfer_id,
         owner_id=request.owner_id,
@@ -270,6 +293,6 @@ def _transfer(request: TransferRequest, verdict: _Fresh, *, position: int, creat
         reference=request.reference,
         note=request.note,
         metadata=request.metadata,
-        position=position,
+        position=verdict.position,
         created_at=created_at,
     )

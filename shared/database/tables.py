@@ -106,9 +106,12 @@ TRANSFERS = Table(
     Column("idempotency_key", Text),
     Column("fingerprint", LargeBinary),
     Column("created_at", MOMENT, nullable=False),
+    # No foreign key, which would be looked up for each row: the transaction that writes a batch writes its row too.
+    Column("batch_id", Uuid),
     CheckConstraint("amount BETWEEN 1 AND 1000000000000", name="amount_within_limits"),
     CheckConstraint("source_wallet_id <> destination_wallet_id", name="wallets_differ"),
     CheckConstraint("(idempotency_key IS NULL) = (fingerprint IS NULL)", name="key_has_fingerprint"),
+    CheckConstraint("batch_id IS NULL OR idempotency_key IS NULL", name="key_is_of_batch"),
     UniqueConstraint("owner_id", "idempotency_key"),
     Index("transfers_owner_id_position_key", "owner_id", "position", unique=True),
     # What came from somebody else. What an owner moves between wallets of their own is listed once, as sent.
@@ -120,6 +123,24 @@ TRANSFERS = Table(
         postgresql_where=text("owner_id <> destination_owner_id"),
     ),
     comment="What was asked and accepted. Never updated: how it ended stands in events.",
+)
+
+TRANSFER_BATCHES = Table(
+    "transfer_batches",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("owner_id", Uuid, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    # Its transfers are those of its owner in this stretch that carry its id: found by transfers_owner_id_position_key,
+    # so that no transfer pays for an index of batches.
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    CheckConstraint("total BETWEEN 1 AND last_position - first_position + 1", name="total_fits_positions"),
+    UniqueConstraint("owner_id", "idempotency_key"),
+    comment="A batch that was accepted. Never updated: how its transfers ended stands in events.",
 )
 
 LANES = Table(

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database.batches import BatchRecord, of_batch
 from shared.database.tables import EVENTS, LANES, QUEUE, TRANSFERS
 from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, Ending, FailureCode, Status, Transfer
 from shared.domain.webhook import TRANSFER_FAILED, TRANSFER_SUCCEEDED
@@ -182,6 +183,21 @@ async def list_transfers(
         pages.append(_page(*is_received, _IS_STATUS[Status.SUCCEEDED], *conditions, source=source, limit=limit))
     both = union_all(*pages).subquery()
     statement = select(*both.c).order_by(both.c.position.desc()).limit(limit)
+    return [_standing(row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def list_batch_transfers(
+    tx: AsyncConnection, batch: BatchRecord, *, after: int | None, limit: int
+) -> list[StandingTransfer]:
+    """List the transfers of a batch in the order they were sent. Index: transfers_owner_id_position_key.
+
+    Args:
+        after: The last position of the page before.
+    """
+    statement = select(*_COLUMNS).select_from(_WITH_ENDING).where(of_batch(batch))
+    if after is not None:
+        statement = statement.where(TRANSFERS.c.position > after)
+    statement = statement.order_by(TRANSFERS.c.position).limit(limit)
     return [_standing(row) for row in (await tx.execute(statement)).mappings()]
 
 

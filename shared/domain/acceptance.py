@@ -1,8 +1,10 @@
 """Say what a caller asked for, and how a request to accept it can end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from shared.domain.batch import TransferBatch
 from shared.domain.errors import RequestRefused
 from shared.domain.transfer import Transfer
 
@@ -33,6 +35,32 @@ class TransferRequest:
     note: str | None
     metadata: dict[str, str] | None
 
+    @property
+    def transfer_count(self) -> int:
+        """Count the transfers that are asked for."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRequest:
+    """Transfers that are accepted together or not at all, and each applied by itself, in the order given.
+
+    Attributes:
+        batch_id: The id it gets if it is accepted.
+        transfers: All of this owner's, without keys of their own.
+    """
+
+    batch_id: UUID
+    owner_id: UUID
+    idempotency_key: str
+    fingerprint: bytes
+    transfers: Sequence[TransferRequest]
+
+    @property
+    def transfer_count(self) -> int:
+        """Count the transfers that are asked for."""
+        return len(self.transfers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
@@ -40,6 +68,24 @@ class Accepted:
 
     transfer: Transfer
     replayed: bool
+
+    @property
+    def fresh_source_ids(self) -> frozenset[UUID]:
+        """Name the wallets whose lanes have more work now."""
+        return frozenset() if self.replayed else frozenset({self.transfer.source_wallet_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedBatch:
+    """Every transfer of the batch stands in the queue. `replayed` as for `Accepted`.
+
+    Attributes:
+        fresh_source_ids: The wallets whose lanes have more work now.
+    """
+
+    batch: TransferBatch
+    replayed: bool
+    fresh_source_ids: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +96,4 @@ class Refused:
 
 
 Acceptance = Accepted | Refused
+BatchAcceptance = AcceptedBatch | Refused

@@ -1,5 +1,7 @@
 """Name what can be wrong with a request, in the trade's words; the edge says each in HTTP's (`api/problems.py`)."""
 
+from collections.abc import Mapping
+
 
 class RequestRefused(Exception):
     """The request is answered by a problem. Each kind's docstring tells the caller why, and what to do about it.
@@ -50,6 +52,15 @@ class CurrencyMismatch(RequestRefused):
     """Source, destination and amount must be in one currency."""
 
 
+class BatchInvalid(RequestRefused):
+    """Some transfers of the batch cannot be accepted, so none of them was; errors names each that cannot."""
+
+    def __init__(self, items: Mapping[int, RequestRefused] | None = None) -> None:
+        """Say by place, from zero, what is wrong with which."""
+        super().__init__()
+        self.items = dict(items or {})
+
+
 class CurrencyUnknown(RequestRefused):
     """There is no such currency. `GET /v1/currencies` lists them."""
 
@@ -68,6 +79,10 @@ class ExternalIdTaken(RequestRefused):
 
 class TransferNotFound(RequestRefused):
     """There is no such transfer, or it is not yours."""
+
+
+class BatchNotFound(RequestRefused):
+    """There is no such batch, or it is not yours."""
 
 
 class EndpointNotFound(RequestRefused):

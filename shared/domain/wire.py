@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from shared.domain.batch import StandingBatch, TransferBatch
 from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, FAILURE_MESSAGES, Ending, Status, Transfer
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -17,6 +18,33 @@ def acceptance(transfer: Transfer) -> bytes:
     `reading` only.
     """
     return to_json(_shape(transfer, ending=None))
+
+
+def batch_acceptance(batch: TransferBatch) -> bytes:
+    """Render the body of a batch's 202: a record in a frozen shape, as a transfer's is."""
+    return to_json(
+        {
+            "id": str(batch.id),
+            "transfer_ids": [str(transfer_id) for transfer_id in batch.transfer_ids],
+            "total": len(batch.transfer_ids),
+            "created_at": moment(batch.created_at),
+        }
+    )
+
+
+def batch_reading(batch: StandingBatch) -> dict[str, Any]:
+    """Show how a batch stands."""
+    return {
+        "id": str(batch.id),
+        "total": batch.total,
+        "counts": {"queued": batch.queued, "succeeded": batch.succeeded, "failed": batch.failed},
+        "created_at": moment(batch.created_at),
+        "completed_at": None if batch.completed_at is None else moment(batch.completed_at),
+        "links": {
+            "self": f"/v1/transfer-batches/{batch.id}",
+            "transfers": f"/v1/transfer-batches/{batch.id}/transfers",
+        },
+    }
 
 
 def reading(transfer: Transfer, *, ending: Ending | None, viewer_id: UUID) -> dict[str, Any]:

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 import structlog
 
-from api.transfers.intake import Intake
+from api.transfers.intake import GROUP_MAX, Doors, Intake
+from api.transfers.room import Room
+from shared.database.acceptance import accept
 from shared.database.connections import WORKER, connect, intake_pool
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
@@ -29,6 +31,8 @@ from tests.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
+TransferIntake = Intake[TransferRequest, Accepted]
+
 COUNT_WAITING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE application_name = 'hishab-intake' AND datname = current_database() AND wait_event_type = 'Lock'
@@ -37,19 +41,26 @@ WHERE application_name = 'hishab-intake' AND datname = current_database() AND wa
 
 @asynccontextmanager
 async def intake_on(
-    ledger: Ledger, *, woken: list[int] | None = None, waiting_max: int = 1_000
-) -> AsyncGenerator[Intake]:
+    ledger: Ledger, *, woken: list[int] | None = None, waiting_max: int = 1_000, is_full: bool = False
+) -> AsyncGenerator[TransferIntake]:
     """Run an intake until the block is left."""
     async with intake_pool(ledger.database_url, size_max=4) as pool:
         wakes: list[int] = [] if woken is None else woken
-        intake = Intake(pool, lane_count=1, waiting_max=waiting_max, wake_lane=wakes.append)
+        doors = Doors(
+            pool=pool,
+            lane_count=1,
+            room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
+            is_full=lambda: is_full,
+            wake_lane=wakes.append,
+        )
+        intake = Intake(doors, accept=accept, group_max=GROUP_MAX)
         running = asyncio.create_task(intake.run())
         yield intake
         intake.stop()
         await running
 
 
-async def accept_all(intake: Intake, requests: Sequence[TransferRequest]) -> list[Acceptance]:
+async def accept_all(intake: TransferIntake, requests: Sequence[TransferRequest]) -> list[Acceptance]:
     return await asyncio.gather(*(intake.accept(request) for request in requests))
 
 
