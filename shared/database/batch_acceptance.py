@@ -18,7 +18,7 @@ from shared.domain.errors import BatchInvalid, IdempotencyKeyReused, QueueUnavai
 # acceptance.py.
 FIND_EARLIER: LiteralString = """
 SELECT earlier.id, earlier.fingerprint
-FROM unnest(%(owner_ids)s::uuid[], %(keys)s::text[]) WITH ORDINALITY AS asked (owner_id, key, n)
+FROM unnest(%(owner_ids)b::uuid[], %(keys)b::text[]) WITH ORDINALITY AS asked (owner_id, key, n)
 LEFT JOIN LATERAL (
     SELECT id, fingerprint FROM transfer_batches
     WHERE owner_id = asked.owner_id AND idempotency_key = asked.key
@@ -33,8 +33,8 @@ ACCEPT_BATCHES: LiteralString = """
 INSERT INTO transfer_batches (id, owner_id, idempotency_key, fingerprint, first_position, last_position, total,
                               created_at)
 SELECT id, owner_id, key, fingerprint, first_position, last_position, total, statement_timestamp()
-FROM unnest(%(ids)s::uuid[], %(owner_ids)s::uuid[], %(keys)s::text[], %(fingerprints)s::bytea[],
-            %(first_positions)s::bigint[], %(last_positions)s::bigint[], %(totals)s::smallint[])
+FROM unnest(%(ids)b::uuid[], %(owner_ids)b::uuid[], %(keys)b::text[], %(fingerprints)b::bytea[],
+            %(first_positions)b::bigint[], %(last_positions)b::bigint[], %(totals)b::smallint[])
      AS asked (id, owner_id, key, fingerprint, first_position, last_position, total)
 ON CONFLICT (owner_id, idempotency_key) DO NOTHING
 RETURNING id, created_at
