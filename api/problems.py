@@ -2,7 +2,8 @@
 
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -73,6 +74,9 @@ HEADERS: Final[Mapping[type[errors.RequestRefused], Mapping[str, str]]] = {
     errors.ServiceUnavailable: {"Retry-After": "1"},
     errors.TooBusy: {"Retry-After": "1"},
 }
+
+ERRORS_PER_ITEM_MAX: Final = 10
+"""A megabyte of wrong fields would otherwise be answered by nine of errors."""
 
 INVALID: Final = "Some fields are not as they should be; errors names each."
 DEFECT: Final = "This is a defect on our side. Nothing is known to have been done; tell us the request_id."
@@ -209,7 +213,19 @@ def _allowed(request: Request) -> str:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = _body(request, status=422, code="validation_failed", detail=INVALID)
-    return _answer({**problem, "errors": [_named(item) for item in error.errors()]})
+    return _answer({**problem, "errors": [_named(item) for item in _bounded(error.errors())]})
+
+
+def _bounded(found: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Leave out what is the eleventh thing wrong with one item of a list: each that is wrong is named, and that is it."""
+    counts: Counter[tuple[object, ...]] = Counter()
+    for error in found:
+        where: tuple[object, ...] = error["loc"]
+        items = [place for place, part in enumerate(where) if isinstance(part, int)]
+        item = where[: items[0] + 1] if items else where
+        counts[item] += 1
+        if counts[item] <= ERRORS_PER_ITEM_MAX:
+            yield error
 
 
 async def _database_failed(request: Request, error: Exception) -> Response:
