@@ -217,7 +217,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _bounded(found: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Leave out what is the eleventh thing wrong with one item of a list: each that is wrong is named, and that is it."""
+    """Leave out what is wrong beyond ten things in one item of a list; each item that is wrong is named."""
     counts: Counter[tuple[object, ...]] = Counter()
     for error in found:
         where: tuple[object, ...] = error["loc"]
