@@ -167,7 +167,7 @@ async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_
     """Judge requests, each alone, in the order given."""
     if not requests:
         return []
-    async with tx.cursor(row_factory=tuple_row) as cursor:
+    async with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
             RESOLVE,
             {
@@ -227,7 +227,7 @@ async def write(
         zip(fresh, batch_ids or [None] * len(fresh), strict=True),
         key=lambda row: (row[0][0].owner_id, row[0][0].idempotency_key or ""),
     )
-    async with tx.cursor(row_factory=tuple_row) as cursor:
+    async with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
             ACCEPT,
             {
