@@ -25,6 +25,9 @@ from api.caller import QUOTA_WINDOW_SECONDS
 from api.credentials import look_up
 from api.direct import Direct
 from api.known_callers import KnownCallers
+from api.events import routes as event_routes
+from api.head import Head
+from api.openapi import specification
 from api.parts import Parts
 from api.quotas import Quotas
 from api.request_id import RequestIds
@@ -38,6 +41,7 @@ from api.transfers.intake import BATCH_GROUP_MAX, GROUP_MAX, Doors, Intake
 from api.transfers.reading import Readings
 from api.transfers.room import Room
 from api.transfers.waiting import Endings
+from api.unreadable import HttpProtocol
 from api.users import routes as user_routes
 from api.users.pins import Pins
 from api.users.tokens import Tokens
@@ -75,6 +79,7 @@ ROUTERS: Final = (
     transfer_routes.direct_router,
     transfer_routes.router,
     batch_routes.router,
+    event_routes.router,
     endpoint_routes.router,
     system_routes.router,
     problem_pages.router,
@@ -96,6 +101,10 @@ Moves money between wallets, asynchronously and exactly once. Amounts are whole 
 `POST /v1/transfers` with an `Idempotency-Key` answers 202 once the transfer stands in the ledger's queue; it is applied
 soon after. Send the same request with the same key as often as you like: it has one effect. Ignore fields, statuses and
 codes that you do not know: the contract grows by addition.
+
+Every failure is a problem (`application/problem+json`, RFC 9457) whose `code` is for programs and whose `type` leads to
+a page about it. Not listed with each operation, since they can happen anywhere: 404 `not_found` for an address that
+there is not, 405 `method_not_allowed` with `Allow`, 400 `malformed_request` for what is not HTTP.
 """
 
 FSYNC_IS_OFF: Final = (
@@ -121,6 +130,7 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=HttpProtocol,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
     )
     parts: Parts = app.state.parts
@@ -154,12 +164,16 @@ def make_app(settings: ApiSettings, *, lane_count: int) -> FastAPI:
         version=version("hishab"),
         description=DESCRIPTION,
         openapi_url="/openapi.json",
+        # An address has one spelling; the redirect would go to whatever host the request names.
+        redirect_slashes=False,
         lifespan=_lifespan,
     )
     app.state.parts = make_parts(settings, lane_count=lane_count)
+    app.add_middleware(Head)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    specification.install(app)
     return app
 
 

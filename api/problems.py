@@ -151,40 +151,19 @@ def refusal_body(request: Request, reason: errors.RequestRefused, *, within: str
 
 
 def documented(*kinds: type[errors.RequestRefused]) -> dict[int | str, dict[str, Any]]:
-    """Document refusals for OpenAPI, each with an example, under their statuses."""
+    """Document refusals for OpenAPI, each with an example, under their statuses; `api/openapi` completes them."""
     answers: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         status, code = STATUS[kind], code_of(kind)
-        example = body(status=status, code=code, detail=kind().detail, instance="/v1/…", request_id="0198c0de")
+        example = body(status=status, code=code, detail=kind().detail, instance="", request_id="")
+        if kind in FIELD_MISSING:
+            example["errors"] = [{"pointer": FIELD_MISSING[kind], "code": "missing", "detail": kind().detail}]
         answer = answers.setdefault(
             status,
-            {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": {}}}},
+            {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"examples": {}}}},
         )
         answer["content"][MEDIA_TYPE]["examples"][code] = {"value": example}
     return answers
-
-
-SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -207,7 +186,7 @@ def _allowed(request: Request) -> str:
     """List the methods that an address takes; Starlette names those of one of its routes only."""
     routes = request.app.router.routes
     takes = (m for m in METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes))
-    return ", ".join(takes)
+    return ", ".join(name for method in takes for name in ((method, "HEAD") if method == "GET" else (method,)))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

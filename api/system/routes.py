@@ -2,17 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api import problems
 from api.caller import Caller, FromCaller, needs
 from api.operations import operation_id
+from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
-from api.system.schemas import show_audit
+from api.system.schemas import show_audit, show_unprocessable
 from shared.database.audits import read_audit, request_audit
+from shared.database.transfers import list_unprocessable
 from shared.database.wallets import read_issued
-from shared.domain.errors import AuditNotFound, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.domain.errors import AuditNotFound, CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
 from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
 
@@ -29,6 +31,34 @@ async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str,
     del caller  # anybody with credentials may ask, as before
     issued = await read_issued(tx)
     return {"data": [{"currency": currency, "balance": balance} for currency, balance in issued.items()]}
+
+
+@router.get(
+    "/v1/system/unprocessable-transfers",
+    summary="List unprocessable transfers",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
+)
+async def get_unprocessable_transfers(
+    operator: Annotated[Caller, needs(OPERATOR)],
+    tx: InTransaction,
+    request: Request,
+    response: Response,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> dict[str, Any]:
+    """List what ended through a defect of ours, newest first, with what went wrong. No money moved."""
+    listing = Listing(name="unprocessable transfers", owner_id=str(operator.owner_id))
+    before = listing.position(cursor, read=number)
+    rows = await list_unprocessable(tx, before=before, limit=limit + 1)
+    return page(
+        rows,
+        limit=limit,
+        listing=listing,
+        position=lambda found: found.transfer.position,
+        show=lambda found: show_unprocessable(found, viewer_id=operator.owner_id),
+        request=request,
+        response=response,
+    )
 
 
 @router.post(

@@ -1,8 +1,10 @@
 """Shape what is answered about the system as a whole."""
 
 from typing import Any
+from uuid import UUID
 
 from shared.database.audits import Audit
+from shared.database.transfers import UnprocessableTransfer
 from shared.domain import wire
 
 
@@ -19,3 +21,8 @@ def show_audit(audit: Audit) -> dict[str, Any]:
         "finished_at": wire.moment(audit.finished_at) if audit.finished_at else None,
         "links": {"self": f"/v1/system/audits/{audit.id}"},
     }
+
+
+def show_unprocessable(found: UnprocessableTransfer, *, viewer_id: UUID) -> dict[str, Any]:
+    """Show an operator a transfer that a defect of ours ended; its metadata is the payer's alone all the same."""
+    return {**wire.reading(found.transfer, ending=found.ending, viewer_id=viewer_id), "defect": found.defect}

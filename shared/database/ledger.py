@@ -84,6 +84,7 @@ UPDATE lanes
 SET event_number = %(event_number)s, last_applied_at = %(applied_at)s, busy_since = clock_timestamp(),
     careful_transfers_left = greatest(careful_transfers_left - %(count)s, 0),
     unprocessable_in_a_row = %(unprocessable_in_a_row)s,
+    newest_position = greatest(newest_position, %(newest_position)s),
     stopped_at = CASE WHEN %(stopped)s THEN clock_timestamp() END
 WHERE lane = %(lane)s
 """
@@ -312,10 +313,11 @@ def record_application(
     event_number: int,
     at: datetime,
     count: int,
+    newest_position: int,
     unprocessable_in_a_row: int,
     stopped: bool,
 ) -> None:
-    """Note on the lane how far it has come."""
+    """Note on the lane how far it has come; its newest position is no end: what was accepted late may be below it."""
     tx.execute(
         RECORD_APPLICATION,
         {
@@ -323,6 +325,7 @@ def record_application(
             "event_number": event_number,
             "applied_at": at,
             "count": count,
+            "newest_position": newest_position,
             "unprocessable_in_a_row": unprocessable_in_a_row,
             "stopped": stopped,
         },

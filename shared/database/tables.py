@@ -1,5 +1,7 @@
 """Declare the tables. Facts are appended and never changed; only wallets and small work tables are updated."""
 
+from typing import LiteralString
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -34,6 +36,11 @@ MOMENT = DateTime(timezone=True)
 
 # One for the whole system, no cache: positions are drawn in order of arrival, whichever process draws them.
 TRANSFER_POSITION = Sequence("transfer_position", metadata=METADATA, data_type=BigInteger, cache=1)
+
+IS_OPERATORS: LiteralString = (
+    "owner_id = '00000000-0000-0000-0000-000000000001'::uuid"
+    " OR destination_owner_id = '00000000-0000-0000-0000-000000000001'::uuid"
+)
 
 CURRENCIES = Table(
     "currencies",
@@ -122,6 +129,13 @@ TRANSFERS = Table(
         unique=True,
         postgresql_where=text("owner_id <> destination_owner_id"),
     ),
+    # Both ends look for it, so it is not by owner; what is sent without one pays nothing for it.
+    Index("transfers_reference_position_idx", "reference", "position", postgresql_where=text("reference IS NOT NULL")),
+    # Only operators have many wallets: what people accept is not in these.
+    Index("transfers_operators_source_idx", "source_wallet_id", "position", postgresql_where=text(IS_OPERATORS)),
+    Index(
+        "transfers_operators_destination_idx", "destination_wallet_id", "position", postgresql_where=text(IS_OPERATORS)
+    ),
     comment="What was asked and accepted. Never updated: how it ended stands in events.",
 )
 
@@ -154,6 +168,7 @@ LANES = Table(
     Column("careful_transfers_left", SmallInteger, nullable=False, server_default=text("0")),
     Column("unprocessable_in_a_row", SmallInteger, nullable=False, server_default=text("0")),
     Column("stopped_at", MOMENT),
+    Column("newest_position", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("(busy_by IS NULL) = (busy_since IS NULL)", name="busy_is_by_somebody"),
     postgresql_with={"fillfactor": "50"},
     comment="Worked by whoever holds the lock on its row. Lane 0 only numbers events that are not a transfer's.",

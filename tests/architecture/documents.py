@@ -46,6 +46,21 @@ def missing_tests(markdown: str, *, promises: frozenset[str], root: Path) -> Ite
                 yield f"{promise} names {path}::{'::'.join(names)}, which does not exist"
 
 
+def unshown_rules(markdown: str, *, root: Path) -> Iterator[str]:
+    """Find rules of a contract, each a row of a table, that name no test, or one that does not exist."""
+    rows = [line for line in markdown.splitlines() if line.startswith("| ") and not line.startswith("| rule")]
+    for row in rows:
+        rule = row.split("|")[1].strip()
+        tests = [(path, tuple(names.split("::")[1:])) for path, names in _NAMED_TEST.findall(row)]
+        if not tests:
+            yield f"{rule}: names no test"
+        yield from (
+            f"{rule}: names {path}::{'::'.join(names)}, which does not exist"
+            for path, names in tests
+            if not _exists(root / path, names)
+        )
+
+
 def _exists(path: Path, names: tuple[str, ...]) -> bool:
     if not path.is_file():
         return False

@@ -5,10 +5,11 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.documents import broken_links, missing_tests
+from tests.architecture.documents import broken_links, missing_tests, unshown_rules
 from tests.architecture.source import ROOT, project_files
 
 GUARANTEES: Final = ROOT / "docs" / "guarantees.md"
+CONTRACT: Final = ROOT / "docs" / "contract.md"
 PROMISES: Final = frozenset(f"G{number}" for number in range(1, 11))
 """G11 is a speed: `make bench` measures it."""
 
@@ -40,6 +41,22 @@ def test_a_promise_without_its_test_is_found(tmp_path: Path, row: str, complaint
     )
     missing = "\n".join(missing_tests(row, promises=frozenset({"G1"}), root=tmp_path))
     assert complaint in missing if complaint else not missing
+
+
+def test_every_rule_of_the_contract_names_a_test_that_exists() -> None:
+    unshown = list(unshown_rules(CONTRACT.read_text(encoding="utf-8"), root=ROOT))
+    assert not unshown, "\n".join(unshown)
+
+
+def test_a_rule_without_its_test_is_found(tmp_path: Path) -> None:
+    tmp_path.joinpath("tests").mkdir()
+    tmp_path.joinpath("tests", "test_kept.py").write_text("def test_one(): ...\n", encoding="utf-8")
+    rows = ["| rule | tests |", "|---|---|", "| a | none |", "| b | `tests/test_kept.py::test_one` |"]
+    rows += ["| c | `tests/x.py::test_y` |"]
+    assert list(unshown_rules("\n".join(rows), root=tmp_path)) == [
+        "a: names no test",
+        "c: names tests/x.py::test_y, which does not exist",
+    ]
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -5,19 +5,23 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from secrets import token_hex
 from typing import Final, LiteralString
 from uuid import UUID
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from psycopg import errors, sql
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from hishab.embedded import PrivatePostgres
+from shared.database import migrations
 from shared.database.health import REVISION
 from shared.database.migrate import upgrade
 from shared.database.tables import METADATA
@@ -118,6 +122,39 @@ class TestMigrations:
     def test_make_as_many_lanes_as_are_asked_for_and_one_that_is_nobodys(self, empty_database_url: str) -> None:
         upgrade(empty_database_url, lane_count=3)
         assert contents(empty_database_url)[:4] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+
+    def test_say_of_old_events_whom_they_concern(self, empty_database_url: str) -> None:
+        """What 0004 adds to events that an earlier version wrote."""
+        payer_id, payee_id, transfer_ids = new_id(), new_id(), [new_id(), new_id(), new_id()]
+        configuration = Config()
+        configuration.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        with engine(empty_database_url).begin() as configuration.attributes["connection"]:
+            command.upgrade(configuration, "0001")
+        with psycopg.connect(empty_database_url) as connection:
+            connection.execute("INSERT INTO lanes (lane, event_number) VALUES (0, 0), (1, 3)")
+            for number, (transfer_id, told) in enumerate(
+                zip(transfer_ids, (payee_id, payee_id, payer_id), strict=True)
+            ):
+                connection.execute(
+                    "INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id,"
+                    " destination_wallet_id, amount, currency, created_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, 1, 'CZK', now())",
+                    [transfer_id, 7 + number, payer_id, told, new_id(), new_id()],
+                )
+                code = "insufficient_funds" if number == 1 else None
+                connection.execute(
+                    "INSERT INTO events (id, lane, number, type, transfer_id, version, failure_code, created_at)"
+                    " VALUES (%s, 1, %s, %s, %s, 2, %s, now())",
+                    [new_id(), number + 1, "transfer.failed" if code else "transfer.succeeded", transfer_id, code],
+                )
+        upgrade(empty_database_url, lane_count=1)
+        with psycopg.connect(empty_database_url) as connection:
+            events = connection.execute("SELECT owner_id, destination_owner_id, position FROM events ORDER BY number")
+            assert events.fetchall() == [(payer_id, payee_id, 7), (payer_id, None, 8), (payer_id, None, 9)]
+            lanes = connection.execute("SELECT lane, newest_position FROM lanes ORDER BY lane")
+            assert lanes.fetchall() == [(0, 0), (1, 9)]
+            with pytest.raises(errors.IntegrityConstraintViolation, match="append-only"):
+                connection.execute("DELETE FROM events")
 
     def test_take_turns_where_two_start_at_once(self, empty_database_url: str) -> None:
         environment = {**os.environ, "HISHAB_DATABASE_URL": empty_database_url}

@@ -16,6 +16,7 @@ from hishab.embedded import PrivatePostgres
 from shared.database.acceptance import RESOLVE
 from shared.database.endings import READ_ENDED
 from shared.database.engine import reading_engine
+from shared.database.feed import read_feed
 from shared.database.ledger import HAS_WORK, READ_HEAD
 from shared.database.transfers import TransferFilters, list_transfers, read_transfers
 from shared.database.wallets import list_entries
@@ -60,18 +61,20 @@ LEDGER: Final[tuple[LiteralString, ...]] = (
     """,
     """
     INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
-                           amount, currency, idempotency_key, fingerprint, created_at)
+                           amount, currency, idempotency_key, fingerprint, reference, created_at)
     SELECT id, n, CASE WHEN is_operators THEN '00000000-0000-0000-0000-000000000001' ELSE source_id END,
            CASE WHEN is_operators THEN '00000000-0000-0000-0000-000000000001' ELSE destination_id END,
-           source_id, destination_id, 1, 'CZK', 'key-' || n, '', now()
+           source_id, destination_id, 1, 'CZK', 'key-' || n, '', 'reference ' || n, now()
     FROM paid ORDER BY n
     """,
     """
-    INSERT INTO events (id, lane, number, type, transfer_id, version, created_at,
+    INSERT INTO events (id, lane, number, type, transfer_id, version, failure_code, created_at,
                         owner_id, destination_owner_id, position)
-    SELECT paid.id, 1, n, 'transfer.succeeded', paid.id, 2, now(),
-           owner_id, nullif(destination_owner_id, owner_id), n
-    FROM paid JOIN transfers USING (id) WHERE n <= 55000 ORDER BY n
+    SELECT paid.id, 1, n, CASE WHEN failed THEN 'transfer.failed' ELSE 'transfer.succeeded' END, paid.id, 2,
+           CASE WHEN failed THEN 'insufficient_funds' END, now(),
+           owner_id, CASE WHEN NOT failed THEN nullif(destination_owner_id, owner_id) END, n
+    FROM paid JOIN transfers USING (id) CROSS JOIN LATERAL (SELECT n % 5000 < 2) AS _ (failed)
+    WHERE n <= 55000 ORDER BY n
     """,
     """
     INSERT INTO entries (wallet_id, number, transfer_id, amount, balance_after, created_at)
@@ -84,6 +87,7 @@ LEDGER: Final[tuple[LiteralString, ...]] = (
     SELECT 1 + n / 4 % 2, n, id, source_id, destination_id, 1, now() FROM paid WHERE n > 55000 ORDER BY n
     """,
     "INSERT INTO lanes (lane) VALUES (2)",
+    "UPDATE lanes SET event_number = 55000, newest_position = 55000 WHERE lane = 1",
     "ANALYZE",
 )
 
@@ -183,9 +187,13 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "all": {},
     "a later page": {"before": 30_000},
     "queued": {"status": Status.QUEUED},
-    # With the operators' own backlog above it, this list would have to read past all of it.
-    "succeeded, below what is queued": {"status": Status.SUCCEEDED, "before": 55_000},
+    "succeeded": {"status": Status.SUCCEEDED},
+    "failed": {"status": Status.FAILED},
+    "a later page of failed": {"status": Status.FAILED, "before": 30_000},
     "of a key": {"idempotency_key": "key-40"},
+    "of a reference": {"reference": "reference 40"},
+    "queued of a reference": {"status": Status.QUEUED, "reference": "reference 59996"},
+    "succeeded of a reference": {"status": Status.SUCCEEDED, "reference": "reference 40"},
 }
 
 
@@ -197,6 +205,29 @@ def test_a_list_reads_a_page(
     statement, parameters = sent_by(database_url, listing(viewer_id, **equal))
     scanned_max = 2 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX
     assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+
+
+@pytest.mark.parametrize("wallet_id", [UUID(int=1), UUID(int=11), UUID(int=5_000)], ids=["payer", "payee", "idle"])
+@pytest.mark.parametrize("status", [None, Status.SUCCEEDED, Status.QUEUED])
+def test_a_list_of_an_operators_wallet_reads_a_page(
+    database_url: str, connection: psycopg.Connection, wallet_id: UUID, status: Status | None
+) -> None:
+    read = listing(OPERATORS_OWNER_ID, wallet_id=wallet_id, status=status)
+    statement, parameters = sent_by(database_url, read)
+    assert not complaints(connection, statement, parameters, scanned_max=4 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX)
+
+
+@pytest.mark.parametrize("numbers", [{}, {0: 0, 1: 30_000}, {1: 55_000, 2: 0}], ids=["first", "later", "end"])
+@pytest.mark.parametrize("viewer_id", VIEWERS.values(), ids=VIEWERS)
+def test_a_feed_looks_at_what_is_the_owners(
+    database_url: str, connection: psycopg.Connection, viewer_id: UUID, numbers: dict[int, int]
+) -> None:
+    def read(tx: AsyncConnection) -> Awaitable[object]:
+        return read_feed(tx, viewer_id, after=numbers, types=None, limit=PAGE_ROWS)
+
+    statement, parameters = sent_by(database_url, read)
+    # The lanes, and of each of them what the owner paid and what they were paid.
+    assert not complaints(connection, statement, parameters, scanned_max=3 + 2 * (PAGE_ROWS + 1))
 
 
 def test_what_is_queued_is_listed_whatever_its_lane(database_url: str, connection: psycopg.Connection) -> None:
@@ -262,7 +293,7 @@ class TestTheCheck:
         assert rows == "looks at 60000 rows, which is more than 240"
 
     def test_sees_that_an_index_is_read_as_a_whole(self, database_url: str, connection: psycopg.Connection) -> None:
-        """What a filter without an index costs (docs/decisions/0009)."""
-        statement, parameters = sent_by(database_url, listing(SENDER, status=Status.FAILED))
+        """What a filter without an index costs (docs/decisions/0015)."""
+        statement, parameters = sent_by(database_url, listing(SENDER, wallet_id=UUID(int=5_000)))
         (rows,) = complaints(connection, statement, parameters, scanned_max=240)
         assert rows == "looks at 20000 rows, which is more than 240"

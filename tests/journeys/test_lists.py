@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.callers import Person, ended, pay, signed_up
+from tests.callers import Person, ended, pay, problem_in, signed_up
 from tests.running_system import System
 
 
@@ -102,3 +102,57 @@ class TestTransfers:
         seen = payee.http.get("/v1/transfers", params={"limit": 100}).json()["data"]
         from_payer = [row["amount"] for row in seen if row["source_wallet_id"] == payer.wallet_id]
         assert from_payer == [5, 4, 3, 2, 1]
+
+
+LISTS = (
+    "/v1/transfers",
+    "/v1/transfers?status=succeeded",
+    "/v1/transfers?wallet_id={wallet_id}",
+    "/v1/wallets/{wallet_id}/entries",
+    "/v1/events",
+    "/v1/events?types=transfer.succeeded",
+)
+
+
+@pytest.mark.parametrize("path", LISTS)
+class TestCursor:
+    @pytest.fixture
+    def cursor(self, payer: Person, path: str) -> str:
+        first = payer.http.get(f"{path.format(wallet_id=payer.wallet_id)}{'&' if '?' in path else '?'}limit=1")
+        return first.json()["next_cursor"]
+
+    def send(self, person: Person, path: str, cursor: str) -> httpx2.Response:
+        name = "after" if path.startswith("/v1/events") else "cursor"
+        return person.http.get(f"{path}{'&' if '?' in path else '?'}{name}={cursor}")
+
+    def test_leads_on(self, payer: Person, path: str, cursor: str) -> None:
+        assert self.send(payer, path.format(wallet_id=payer.wallet_id), cursor).status_code == 200
+
+    def test_is_good_for_one_list_under_one_filter(self, payer: Person, path: str, cursor: str) -> None:
+        for other in set(LISTS) - {path}:
+            answer = self.send(payer, other.format(wallet_id=payer.wallet_id), cursor)
+            problem_in(answer, status=400, code="cursor_invalid")
+
+    def test_is_good_for_one_caller(self, payer: Person, payee: Person, path: str, cursor: str) -> None:
+        if "{wallet_id}" in path and "entries" in path:
+            return  # another's wallet is not found at all
+        answer = self.send(payee, path.format(wallet_id=payer.wallet_id), cursor)
+        problem_in(answer, status=400, code="cursor_invalid")
+
+    def test_is_not_to_be_changed(self, payer: Person, path: str, cursor: str) -> None:
+        middle = len(cursor) // 2
+        changed = [cursor[:middle] + other + cursor[middle + 1 :] for other in "AzQ9_-" if other != cursor[middle]]
+        spoilt = [
+            "",
+            cursor[1:],
+            cursor[:-1],
+            cursor + "A",
+            cursor + "=",
+            f"%20{cursor}",
+            "%00",
+            "\N{BENGALI DIGIT ONE}",
+            "x" * 2_000,
+        ]
+        for wrong in (*changed, *spoilt, cursor.swapcase()):
+            answer = self.send(payer, path.format(wallet_id=payer.wallet_id), wrong)
+            problem_in(answer, status=400, code="cursor_invalid")

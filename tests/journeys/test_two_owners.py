@@ -1,15 +1,19 @@
 """Ask for what is somebody else's: the answer is that of what does not exist. Audits are for operators alone."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from secrets import token_hex
+from typing import Any, Final
 
 import httpx2
 import pytest
 
-from tests.callers import Person, audited, ended, operating, operators_wallet, pay, problem_in, signed_up
+from tests.callers import Person, audited, connected, ended, operating, operators_wallet, pay, problem_in, signed_up
 from tests.running_system import System
+from tests.specification import specification, specified
 
 MADE_UP = "0198c0de-0000-7000-8000-000000000000"
+
+OPERATIONS: Final = specified(specification())
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,83 @@ class TestAudit:
             not_found(http, f"/v1/system/audits/{MADE_UP}", code="audit_not_found")
         for path in (f"/v1/system/audits/{audit_id}", f"/v1/system/audits/{MADE_UP}"):
             problem_in(anna.http.get(path), status=403, code="insufficient_scope")
+
+
+def endpoint_of(person: Person) -> str:
+    """Have somebody listen; give the endpoint's id."""
+    answer = person.http.post("/v1/webhook-endpoints", json={"url": "https://example.org/hooks"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def failed_transfer_of(person: Person) -> str:
+    """Have somebody fail to pay; give the transfer's id."""
+    key = token_hex(8)
+    sent = pay(person.http, to=operators_wallet_id(person), amount=10**12, key=key)
+    return ended(person.http, sent.json()["id"])["id"]
+
+
+def operators_wallet_id(person: Person) -> str:
+    """Find a wallet that is not theirs: that their opening grant came from."""
+    (grant,) = person.http.get("/v1/transfers?reference=opening-grant").json()["data"]
+    return grant["source_wallet_id"]
+
+
+# What an id in an operation's address is of, by the name that it has there, and how somebody comes by one.
+OWNED: Final[Mapping[str, Callable[[Person], str]]] = {
+    "wallet_id": lambda person: person.wallet_id,
+    "transfer_id": failed_transfer_of,
+    "endpoint_id": endpoint_of,
+}
+
+# Operations whose ids are nobody's own, or that have none: what they show, they show of the caller.
+FOR_OPERATORS: Final = {"get_audit", "post_audit", "get_unprocessable_transfers"}
+WITHOUT_ID: Final = {
+    *("post_token", "post_user", "get_me", "get_my_balance", "post_wallet", "get_wallets", "get_currencies"),
+    *("post_transfer", "get_transfers", "get_events", "post_endpoint", "get_endpoints", "get_system_balance"),
+    *("get_livez", "get_readyz"),
+}
+WITH_ID: Final = sorted(name for name, operation in OPERATIONS.items() if "{" in operation.path)
+
+
+class TestEveryOperation:
+    def test_is_accounted_for(self) -> None:
+        """One that is new needs a place here: an owner in OWNED, or a reason to be in one of the sets."""
+        assert OPERATIONS.keys() == set(WITH_ID) | FOR_OPERATORS | WITHOUT_ID
+        ids = {name for place in WITH_ID for kind, name in OPERATIONS[place].parameters if kind == "path"}
+        assert ids == {*OWNED, "audit_id"}
+
+    @pytest.mark.parametrize("name", sorted(set(WITH_ID) - FOR_OPERATORS))
+    def test_answers_for_anothers_id_as_for_a_made_up_one(self, system: System, boris: Person, name: str) -> None:
+        operation = OPERATIONS[name]
+        with signed_up(system) as owner, operating(system) as operators:
+            theirs = {parameter: OWNED[parameter](owner) for kind, parameter in operation.parameters if kind == "path"}
+            own = operation.path.format(**theirs)
+            made_up = operation.path.format(**dict.fromkeys(theirs, MADE_UP))
+
+            def refused(http: httpx2.Client, path: str) -> dict[str, Any]:
+                answer = http.request(operation.method, path, json=operation.body)
+                problem = problem_in(answer, status=404, code=answer.json()["code"])
+                return {field: value for field, value in problem.items() if field not in {"instance", "request_id"}}
+
+            for stranger in (boris.http, operators):
+                assert refused(stranger, own) == refused(stranger, made_up)
+            assert owner.http.request(operation.method, own, json=operation.body).status_code < 300
+
+    @pytest.mark.parametrize("name", sorted(FOR_OPERATORS))
+    def test_of_the_operators_is_closed_to_people_whatever_the_id(self, boris: Person, name: str) -> None:
+        operation = OPERATIONS[name]
+        answer = boris.http.request(operation.method, operation.path.replace("{audit_id}", MADE_UP))
+        problem_in(answer, status=403, code="insufficient_scope")
+
+    @pytest.mark.parametrize("name", sorted(OPERATIONS))
+    def test_is_closed_without_credentials_unless_it_is_open(self, system: System, name: str) -> None:
+        operation = OPERATIONS[name]
+        assert operation.is_open == (name in {"post_token", "post_user", "get_currencies", "get_livez", "get_readyz"})
+        if operation.is_open:
+            return
+        path = operation.path.format_map(dict.fromkeys((*OWNED, "audit_id"), MADE_UP))
+        with connected(system, None) as http:
+            answer = http.request(operation.method, path, json=operation.body)
+        problem_in(answer, status=401, code="not_authenticated")
+        assert answer.headers["www-authenticate"].startswith("Bearer")

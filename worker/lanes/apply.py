@@ -343,6 +343,7 @@ def _record(connection: Connection, events: Sequence[ledger.Event], *, lane: led
         event_number=events[-1].number,
         at=at,
         count=len(events),
+        newest_position=events[-1].position,
         unprocessable_in_a_row=in_a_row,
         stopped=stopped,
     )

@@ -19,6 +19,8 @@ SET owner_id = transfers.owner_id,
 FROM transfers
 WHERE transfers.id = events.transfer_id;
 ALTER TABLE events ENABLE TRIGGER events_are_kept;
+UPDATE lanes
+SET newest_position = coalesce((SELECT max(position) FROM events WHERE events.lane = lanes.lane), 0);
 """
 
 CHECKS = {
@@ -26,6 +28,11 @@ CHECKS = {
     "about_one_thing": "transfer_id IS NULL OR endpoint_id IS NULL",
     "owners_differ": "destination_owner_id <> owner_id",
 }
+
+OPERATORS = (
+    "owner_id = '00000000-0000-0000-0000-000000000001'::uuid "
+    "OR destination_owner_id = '00000000-0000-0000-0000-000000000001'::uuid"
+)
 
 
 def upgrade() -> None:
@@ -35,6 +42,7 @@ def upgrade() -> None:
     op.add_column("events", sa.Column("destination_owner_id", sa.Uuid(), nullable=True))
     op.add_column("events", sa.Column("position", sa.BigInteger(), nullable=True))
     op.add_column("events", sa.Column("endpoint_id", sa.Uuid(), nullable=True))
+    op.add_column("lanes", sa.Column("newest_position", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.execute(BACKFILL)
     op.alter_column("events", "owner_id", nullable=False)
     for name, rule in CHECKS.items():
@@ -55,3 +63,16 @@ def upgrade() -> None:
         ["position"],
         postgresql_where=sa.text("failure_code = 'unprocessable'"),
     )
+    op.create_index(
+        "transfers_reference_position_idx",
+        "transfers",
+        ["reference", "position"],
+        postgresql_where=sa.text("reference IS NOT NULL"),
+    )
+    for end in ("source", "destination"):
+        op.create_index(
+            f"transfers_operators_{end}_idx",
+            "transfers",
+            [f"{end}_wallet_id", "position"],
+            postgresql_where=sa.text(OPERATORS),
+        )

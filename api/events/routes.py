@@ -1,0 +1,83 @@
+"""Show callers their feed: what webhooks tell, for those who would rather ask, or who missed some."""
+
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import problems
+from api.caller import Caller, needs
+from api.operations import operation_id
+from api.paging import Limit, Listing, number
+from api.parts import InTransaction
+from api.strict import StrictRoute
+from api.webhook_endpoints.schemas import EventType
+from shared.database.feed import FeedEvent, read_feed
+from shared.database.transfers import read_transfers
+from shared.domain import webhook, wire
+from shared.domain.errors import CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.domain.scope import EVENTS_READ
+from shared.domain.transfer import Ending, FailureCode, Transfer
+from shared.identifiers import event_name
+
+router = APIRouter(tags=["events"], route_class=StrictRoute, generate_unique_id_function=operation_id)
+
+PATH: Final = "/v1/events"
+LANES_MAX: Final = 65
+"""Lanes of a cursor: as many as there can be (`MigrationSettings.lane_count`), and the one that is nobody's."""
+
+
+@router.get(
+    PATH,
+    summary="Read the feed of events",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
+)
+async def get_events(
+    caller: Annotated[Caller, needs(EVENTS_READ)],
+    tx: InTransaction,
+    types: Annotated[
+        list[EventType] | None, Query(max_length=len(webhook.EVENT_TYPES), description="Which; else all of them.")
+    ] = None,
+    after: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Response:
+    """Read what happened to one's transfers, oldest first: the very bodies that webhooks bring.
+
+    There is always a `next_cursor`: keep it, and come back with it for what has happened since. `has_more` says that
+    there may be more already, also behind a page that is short or empty. No event is ever skipped.
+    """
+    wanted = tuple(sorted(set(types or ())))
+    listing = Listing(name="events", owner_id=str(caller.owner_id), filters=wanted)
+    numbers = listing.position(after, read=_lane_numbers) or {}
+    page = await read_feed(tx, caller.owner_id, after=numbers, types=wanted, limit=limit)
+    found = await read_transfers(tx, {event.transfer_id for event in page.events})
+    bodies = [_body(event, found[event.transfer_id].transfer, viewer_id=caller.owner_id) for event in page.events]
+    next_cursor = listing.cursor(",".join(f"{lane}:{number}" for lane, number in sorted(page.numbers.items())))
+    query = urlencode({"types": types or [], "after": next_cursor, "limit": limit}, doseq=True)
+    return Response(
+        _feed(bodies, has_more=page.has_more, next_cursor=next_cursor),
+        headers={"Link": f'<{PATH}?{query}>; rel="next"', "Cache-Control": "private, no-cache"},
+        media_type="application/json",
+    )
+
+
+def _feed(bodies: list[bytes], **rest: Any) -> bytes:  # noqa: ANN401 (what JSON may hold)
+    """Spell a page around bodies that are spelt already, byte for byte as webhooks bring them."""
+    return b'{"data":[' + b",".join(bodies) + b"]," + wire.to_json(rest)[1:]
+
+
+def _body(event: FeedEvent, transfer: Transfer, *, viewer_id: UUID) -> bytes:
+    code = FailureCode(event.failure_code) if event.failure_code else None
+    ending = Ending(failure_code=code, at=event.created_at)
+    return webhook.body(event_name(event.id), transfer=transfer, ending=ending, viewer_id=viewer_id)
+
+
+def _lane_numbers(text: str) -> dict[int, int]:
+    """Read the last number of each lane: `1:17,2:4`.
+
+    Raises:
+        ValueError: It is not that.
+    """
+    pairs = [pair.split(":") for pair in text.split(",", LANES_MAX)]
+    return {number(lane): number(last) for lane, last in pairs}

@@ -1,0 +1,48 @@
+"""Let schemathesis loose on everything that is specified: no answer that is not, and no defect of ours."""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.callers import log_in, signed_up
+from tests.running_system import System
+
+RUN_SECONDS_MAX: Final = 200
+CASES_AN_OPERATION: Final = 5
+SEED: Final = "1"
+"""So that a run fails for what was changed, and not for what was dealt."""
+
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "allow_header_conformance",
+    "use_after_free",
+)
+
+
+@pytest.mark.parametrize("caller", ["a person", "an operator"])
+def test_nothing_answers_otherwise_than_is_specified(system: System, caller: str, tmp_path: Path) -> None:
+    with signed_up(system) as person:
+        credentials = log_in(system, person.email) if caller == "a person" else system.operator_key
+    run = subprocess.run(
+        [
+            *("schemathesis", "run", f"{system.url}/openapi.json", "--header", f"Authorization: Bearer {credentials}"),
+            *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing,stateful"),
+            *("--max-examples", str(CASES_AN_OPERATION), "--continue-on-failure", "--no-shrink", "--seed", SEED),
+            # How fast cases are made says how busy this machine is.
+            *("--suppress-health-check", "all"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "Stateful" in run.stdout
