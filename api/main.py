@@ -46,6 +46,7 @@ from api.users import routes as user_routes
 from api.users.pins import Pins
 from api.users.tokens import Tokens
 from api.wallets import routes as wallet_routes
+from api.webhook_deliveries import routes as delivery_routes
 from api.webhook_endpoints import routes as endpoint_routes
 from shared import clock
 from shared.database.acceptance import accept
@@ -81,6 +82,7 @@ ROUTERS: Final = (
     batch_routes.router,
     event_routes.router,
     endpoint_routes.router,
+    delivery_routes.router,
     system_routes.router,
     problem_pages.router,
     health.router,

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -114,6 +115,17 @@ def _uuid(value: object) -> UUID:
     return UUID(value)
 
 
+def _moment(value: object) -> datetime:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if at is not None and at.tzinfo is not None:
+            # Near either end of the calendar there is no such time in UTC.
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a time with its offset from UTC, as 2026-11-22T13:00:00Z (RFC 3339)")
+
+
 def _email(text: str) -> str:
     name, at, host = text.rpartition("@")
     if not at or not name or "." not in host or re.search(r"\s", text):
@@ -125,6 +137,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_re
 
 PlainText = Annotated[str, AfterValidator(_plain)]
 Id = Annotated[UUID, BeforeValidator(_uuid)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_plain), AfterValidator(_email)]
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MINOR_MAX, description="In minor units (paisa, cents).")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")]

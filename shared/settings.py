@@ -8,6 +8,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_BYTES_MIN = 32
 
+WEEK_SECONDS = 7 * 24 * 3_600.0
+
+RetryWait = Annotated[float, Field(gt=0, le=WEEK_SECONDS)]
+
 
 class Settings(BaseSettings):
     """What every process needs to know. Each field is read from `HISHAB_` and its name in capitals."""
@@ -95,7 +99,9 @@ class WorkerSettings(Settings):
         lane_processes: Lanes drained at once by one lane worker. Source: architecture.md, section 4.
         webhook_allowed_cidrs: Ranges that webhooks may reach although they are not public (local testing).
         webhook_retry_seconds: How long after a failed attempt the next one follows, each give or take a fifth.
-            Source: webhooks.md, section Delivery.
+            At most thirty of them, none longer than a week. Source: webhooks.md, section Delivery.
+        webhook_overloaded_seconds: How long a receiver is left alone, at least, after a 429 or a time-out.
+        webhook_disable_after_seconds: An endpoint that gave nothing but failures for so long is disabled.
         sweep_age_seconds: How old the head of an idle lane is when upkeep takes its wake-up for lost.
     """
 
@@ -103,9 +109,11 @@ class WorkerSettings(Settings):
     webhook_secret_keys: Annotated[tuple[str, ...], NoDecode] = ()
     webhook_https_only: bool = True
     webhook_allowed_cidrs: Annotated[tuple[str, ...], NoDecode] = ()
-    webhook_retry_seconds: Annotated[tuple[float, ...], NoDecode] = (
+    webhook_retry_seconds: Annotated[tuple[RetryWait, ...], Field(max_length=30), NoDecode] = (
         5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400,
     )  # fmt: skip
+    webhook_overloaded_seconds: float = Field(default=60.0, ge=0, le=WEEK_SECONDS)
+    webhook_disable_after_seconds: float = Field(default=5 * 24 * 3_600.0, gt=0)
     sweep_age_seconds: float = Field(default=1.0, gt=0)
 
     @field_validator("webhook_secret_keys", "webhook_allowed_cidrs", "webhook_retry_seconds", mode="before")

@@ -14,11 +14,14 @@ from psycopg.rows import dict_row
 from shared import clock
 from shared.database.connections import WORKER, connect
 from shared.database.deliveries import NewDelivery, owe
+from shared.domain.retry import Schedule
 from shared.domain.signature import SECRET_BYTES, spell_secret
 from shared.identifiers import new_id
 from shared.secrets_at_rest import SecretsAtRest
-from worker.webhooks.deliver import Deliverer, Limits
+from worker.webhooks.deliver import Deliverer
+from worker.webhooks.exchange import Exchange
 from worker.webhooks.guard import Guard
+from worker.webhooks.in_hand import Limits
 from worker.webhooks.send import Sender, new_session
 
 KEY = Fernet.generate_key().decode()
@@ -37,11 +40,11 @@ class Owing:
 
     def endpoint(self, url: str, *, owner_id: UUID | None = None) -> UUID:
         """Register an endpoint."""
-        endpoint_id = new_id()
+        endpoint_id, owner_id = new_id(), owner_id or new_id()
         self.connection.execute(
             "INSERT INTO webhook_endpoints (id, owner_id, url, secret_encrypted, place, created_at)"
-            " VALUES (%s, %s, %s, %s, 1, now())",
-            (endpoint_id, owner_id or new_id(), url, SecretsAtRest([KEY]).encrypt(SECRET)),
+            " SELECT %s, %s, %s, %s, 1 + count(*), now() FROM webhook_endpoints WHERE owner_id = %s",
+            (endpoint_id, owner_id, url, SecretsAtRest([KEY]).encrypt(SECRET), owner_id),
         )
         return endpoint_id
 
@@ -95,17 +98,27 @@ def delivering(
     allowed: Sequence[str] = LOOPBACK,
     schedule_seconds: Sequence[float] = SHORT_SCHEDULE,
     send_seconds_max: float = 5.0,
+    overloaded_seconds: float = 0.1,
+    disable_after_seconds: float = 3_600.0,
     limits: Limits | None = None,
 ) -> Generator[None]:
     """Deliver in a thread until the block is left."""
+    limits = limits or Limits()
+    schedule = Schedule(waits_seconds=schedule_seconds, overloaded_seconds=overloaded_seconds)
+    exchange = Exchange(
+        database_url=database_url,
+        limits=limits,
+        disable_after_seconds=disable_after_seconds,
+        probe_seconds=schedule.probe_seconds,
+    )
     started, stop = Event(), list[object]()
 
     async def deliver() -> None:
         async with new_session(Guard(allowed), send_seconds_max=send_seconds_max) as session:
             deliverer = Deliverer(
                 Sender(session, secrets=SecretsAtRest([KEY]), https_only=False).send,
-                database_url=database_url,
-                schedule_seconds=schedule_seconds,
+                exchange=exchange,
+                schedule=schedule,
                 limits=limits,
             )
             loop = asyncio.get_running_loop()

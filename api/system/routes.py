@@ -1,6 +1,7 @@
 """Look at the system as a whole: how much money there is, and whether any is missing."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,7 +12,9 @@ from api.paging import Cursor, Limit, Listing, number, page
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
 from api.system.schemas import show_audit, show_unprocessable
+from api.webhook_endpoints.schemas import show_health
 from shared.database.audits import read_audit, request_audit
+from shared.database.endpoints import Due, list_endpoints, read_due
 from shared.database.transfers import list_unprocessable
 from shared.database.wallets import read_issued
 from shared.domain.errors import AuditNotFound, CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
@@ -90,3 +93,32 @@ async def get_audit(audit_id: Id, operator: Annotated[Caller, needs(OPERATOR)], 
     if audit is None:
         raise AuditNotFound
     return show_audit(audit)
+
+
+@router.get(
+    "/v1/system/webhook-endpoints",
+    summary="List everybody's webhook endpoints",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, CursorInvalid, ServiceUnavailable),
+)
+async def get_system_endpoints(
+    operator: Annotated[Caller, needs(OPERATOR)],
+    tx: InTransaction,
+    request: Request,
+    response: Response,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> dict[str, Any]:
+    """List everybody's endpoints, newest first: how each fares, and how much is due to it (counted up to 10,000)."""
+    listing = Listing(name="everybody's webhook endpoints", owner_id=str(operator.owner_id))
+    before = listing.position(cursor, read=UUID)
+    rows = await list_endpoints(tx, None, before=before, limit=limit + 1)
+    due = await read_due(tx, [endpoint.id for endpoint in rows])
+    return page(
+        rows,
+        limit=limit,
+        listing=listing,
+        position=lambda endpoint: endpoint.id,
+        show=lambda endpoint: show_health(endpoint, due.get(endpoint.id, Due())),
+        request=request,
+        response=response,
+    )

@@ -1,4 +1,4 @@
-"""Register who listens, and look at what they were sent."""
+"""Register who listens, change what they listen to, and give them new secrets."""
 
 import secrets
 from typing import Annotated, Any
@@ -11,18 +11,18 @@ from api import problems
 from api.caller import Caller, needs
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, page
-from api.parts import FromParts, InTransaction
+from api.parts import FromParts, InTransaction, Parts
 from api.strict import Id, StrictRoute
-from api.webhook_endpoints.schemas import NewEndpoint, show_delivery, show_endpoint
+from api.webhook_endpoints.schemas import EndpointChanges, NewEndpoint, Rotation, show_endpoint
 from shared.database.endpoints import (
     add_endpoint,
+    change_endpoint,
     delete_endpoint,
-    list_attempts,
-    list_deliveries,
     list_endpoints,
     read_endpoint,
+    rotate_secret,
 )
-from shared.domain import webhook_url
+from shared.domain import webhook_url, wire
 from shared.domain.errors import (
     CursorInvalid,
     EndpointLimitReached,
@@ -52,8 +52,7 @@ async def post_endpoint(
     After a 503, or without an answer, list your endpoints first: this one may have been made, and sending it again
     makes a second. Delete the one whose secret you were not told.
     """
-    if problem := webhook_url.problem(asked.url, https_only=parts.settings.webhook_https_only):
-        raise RequestValidationError([{"type": "url_not_allowed", "loc": ("body", "url"), "msg": problem}])
+    _check_url(asked.url, parts=parts)
     secret = secrets.token_bytes(SECRET_BYTES)
     endpoint = await add_endpoint(
         tx,
@@ -112,6 +111,65 @@ async def get_endpoint(
     return show_endpoint(endpoint)
 
 
+@router.patch(
+    "/v1/webhook-endpoints/{endpoint_id}",
+    summary="Change a webhook endpoint",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, ServiceUnavailable),
+)
+async def patch_endpoint(
+    endpoint_id: Id,
+    asked: EndpointChanges,
+    caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
+    tx: InTransaction,
+    parts: FromParts,
+) -> dict[str, Any]:
+    """Change what is named.
+
+    `enabled: false` ends what is pending. What happens until it is enabled again is not sent, but can be recovered.
+    """
+    if "url" in asked.model_fields_set:
+        _check_url(asked.url, parts=parts)
+    changes = asked.model_dump(include=asked.model_fields_set)
+    endpoint = await change_endpoint(tx, endpoint_id, owner_id=caller.owner_id, changes=changes)
+    if endpoint is None:
+        raise EndpointNotFound
+    return show_endpoint(endpoint)
+
+
+@router.post(
+    "/v1/webhook-endpoints/{endpoint_id}/rotate-secret",
+    summary="Give a webhook endpoint a new secret",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, ServiceUnavailable),
+)
+async def post_rotation(
+    endpoint_id: Id,
+    asked: Rotation,
+    caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
+    tx: InTransaction,
+    parts: FromParts,
+) -> dict[str, Any]:
+    """Sign with a new secret from now on; it is in this answer and in no other.
+
+    For the grace period the one of before signs as well: each delivery then carries two signatures, that of the new
+    secret first. One from an earlier rotation ends now.
+    """
+    endpoint = await read_endpoint(tx, endpoint_id, owner_id=caller.owner_id)
+    if endpoint is None:
+        raise EndpointNotFound
+    secret = secrets.token_bytes(SECRET_BYTES)
+    until = await rotate_secret(
+        tx,
+        endpoint_id,
+        secret_encrypted=parts.endpoint_secrets.encrypt(secret),
+        grace_seconds=asked.grace_period_seconds,
+    )
+    return {
+        **show_endpoint(endpoint),
+        "secret": spell_secret(secret),
+        "previous_secret_until": wire.moment(until),
+    }
+
+
 @router.delete(
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Delete a webhook endpoint",
@@ -126,33 +184,6 @@ async def remove_endpoint(
         raise EndpointNotFound
 
 
-@router.get(
-    "/v1/webhook-endpoints/{endpoint_id}/deliveries",
-    summary="List a webhook endpoint's deliveries",
-    responses=problems.documented(NotAuthenticated, ScopeMissing, EndpointNotFound, CursorInvalid, ServiceUnavailable),
-)
-async def get_deliveries(
-    endpoint_id: Id,
-    caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
-    tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
-) -> dict[str, Any]:
-    """List what one of one's own endpoints was sent or is owed, newest first, with every attempt."""
-    if await read_endpoint(tx, endpoint_id, owner_id=caller.owner_id) is None:
-        raise EndpointNotFound
-    listing = Listing(name=f"deliveries to {endpoint_id}", owner_id=str(caller.owner_id))
-    before = listing.position(cursor, read=UUID)
-    rows = await list_deliveries(tx, endpoint_id, before=before, limit=limit + 1)
-    attempts = await list_attempts(tx, [delivery.id for delivery in rows])
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda delivery: delivery.event_id,
-        show=lambda delivery: show_delivery(delivery, attempts),
-        request=request,
-        response=response,
-    )
+def _check_url(url: str, *, parts: Parts) -> None:
+    if problem := webhook_url.problem(url, https_only=parts.settings.webhook_https_only):
+        raise RequestValidationError([{"type": "url_not_allowed", "loc": ("body", "url"), "msg": problem}])

@@ -1,7 +1,6 @@
-"""Owe webhooks, claim those that are due, and record what became of each attempt."""
+"""Owe webhooks: who listens, and what each is to be sent."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final, LiteralString, NamedTuple
 from uuid import UUID
@@ -9,16 +8,15 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from shared.domain.attempt import Answer
 from shared.domain.transfer import Transfer
 from shared.domain.webhook import Endpoint
 
 # Inside the applying transaction, after the queue was read, and never from a cache: an endpoint is owed the events of
-# every transfer accepted after its 201. Index: webhook_endpoints_owner_id_idx.
+# every transfer accepted after its 201, unless it is disabled. Index: webhook_endpoints_owner_id_idx.
 READ_ENDPOINTS: LiteralString = """
 SELECT id, owner_id, event_types
 FROM webhook_endpoints
-WHERE owner_id = ANY(%(owner_ids)s) AND deleted_at IS NULL
+WHERE owner_id = ANY(%(owner_ids)s) AND deleted_at IS NULL AND disabled_at IS NULL
 ORDER BY id
 """
 
@@ -36,104 +34,6 @@ FROM STDIN (FORMAT BINARY)
 
 DELIVERY_TYPES: Final = ("uuid", "uuid", "uuid", "bytea", "text", "int2", "timestamptz", "timestamptz")
 
-# The endpoints that something is due to, or that were deleted with something pending. Found by stepping from one to
-# the next in the index: a million deliveries that one is behind with cost no more than one.
-# Index: webhook_deliveries_due_idx.
-READ_OWED: LiteralString = """
-WITH RECURSIVE owed (endpoint_id) AS (
-    (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT endpoint_id FROM webhook_deliveries
-            WHERE status = 'pending' AND endpoint_id > owed.endpoint_id ORDER BY endpoint_id LIMIT 1)
-    FROM owed
-    WHERE owed.endpoint_id IS NOT NULL
-)
-SELECT owed.endpoint_id, endpoint.deleted_at IS NOT NULL AS deleted
-FROM owed
-JOIN webhook_endpoints AS endpoint ON endpoint.id = owed.endpoint_id
-WHERE endpoint.deleted_at IS NOT NULL
-   OR EXISTS (SELECT FROM webhook_deliveries
-              WHERE endpoint_id = owed.endpoint_id AND status = 'pending'
-                AND next_attempt_at <= statement_timestamp())
-"""
-
-# Of each endpoint the oldest, as many as there is room for; between endpoints in turns, whoever has most room first, so
-# that nobody's arrears are in anybody's way. SKIP LOCKED: deliveries have no order, and what another process is
-# claiming is no longer due. Index: webhook_deliveries_due_idx.
-CLAIM: LiteralString = """
-WITH due AS (
-    SELECT oldest.id
-    FROM unnest(%(endpoint_ids)s::uuid[], %(rooms)s::bigint[]) AS owed (endpoint_id, room)
-    CROSS JOIN LATERAL (
-        SELECT id, next_attempt_at
-        FROM webhook_deliveries
-        WHERE endpoint_id = owed.endpoint_id AND status = 'pending' AND next_attempt_at <= statement_timestamp()
-        ORDER BY next_attempt_at
-        LIMIT owed.room
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS oldest
-    ORDER BY row_number() OVER (PARTITION BY owed.endpoint_id ORDER BY next_attempt_at) - owed.room, next_attempt_at
-    LIMIT %(limit)s
-)
-UPDATE webhook_deliveries AS delivery
-SET claim_id = %(claim_id)s, next_attempt_at = statement_timestamp() + %(lease_seconds)s * interval '1 second'
-FROM due, webhook_endpoints AS endpoint
-WHERE delivery.id = due.id AND endpoint.id = delivery.endpoint_id
-RETURNING delivery.id, delivery.endpoint_id, delivery.event_id, delivery.body, delivery.attempts, delivery.claim_id,
-          endpoint.url, endpoint.secret_encrypted
-"""
-
-# Only what is still pending under the claim that it was sent under: `delivered` is final, and a claim that ran out
-# belongs to somebody else. Locked in order of id, since two processes may come to record the same deliveries.
-RECORD: LiteralString = """
-WITH tried AS (
-    SELECT id, claim_id, started_at, duration_ms, http_status, error, excerpt, delivered, wait_seconds
-    FROM unnest(%(ids)s::uuid[], %(claim_ids)s::uuid[], %(starts)s::timestamptz[], %(durations)s::bigint[],
-                %(http_statuses)s::smallint[], %(errors)s::text[], %(excerpts)s::text[], %(delivered)s::boolean[],
-                %(waits)s::float8[])
-         AS t (id, claim_id, started_at, duration_ms, http_status, error, excerpt, delivered, wait_seconds)
-), held AS (
-    SELECT delivery.id
-    FROM webhook_deliveries AS delivery
-    JOIN tried ON tried.id = delivery.id AND tried.claim_id = delivery.claim_id
-    WHERE delivery.status = 'pending'
-    ORDER BY delivery.id
-    FOR NO KEY UPDATE OF delivery
-), recorded AS (
-    UPDATE webhook_deliveries AS delivery
-    SET attempts = delivery.attempts + 1,
-        claim_id = NULL,
-        status = CASE WHEN tried.delivered THEN 'delivered'
-                      WHEN tried.wait_seconds IS NULL THEN 'exhausted'
-                      ELSE 'pending' END,
-        next_attempt_at = CASE WHEN NOT tried.delivered
-                               THEN statement_timestamp() + tried.wait_seconds * interval '1 second' END,
-        finished_at = CASE WHEN tried.delivered OR tried.wait_seconds IS NULL THEN statement_timestamp() END
-    FROM held
-    JOIN tried ON tried.id = held.id
-    WHERE delivery.id = held.id
-    RETURNING delivery.id, delivery.attempts
-)
-INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, http_status, error, answer_excerpt)
-SELECT recorded.id, recorded.attempts, started_at, duration_ms, http_status, error, excerpt
-FROM recorded
-JOIN tried ON tried.id = recorded.id
-"""
-
-# What is owed to endpoints that were deleted, also by a lane that read them a moment before they were.
-# Index: webhook_deliveries_due_idx.
-WRITE_OFF: LiteralString = """
-UPDATE webhook_deliveries
-SET status = 'exhausted', next_attempt_at = NULL, claim_id = NULL, finished_at = statement_timestamp()
-WHERE id IN (
-    SELECT id
-    FROM webhook_deliveries
-    WHERE endpoint_id = ANY(%(endpoint_ids)s) AND status = 'pending'
-    LIMIT %(limit)s
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-"""
-
 
 class NewDelivery(NamedTuple):
     """What an endpoint is owed: these bytes, as soon as may be."""
@@ -142,44 +42,6 @@ class NewDelivery(NamedTuple):
     endpoint_id: UUID
     event_id: UUID
     body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwedEndpoint:
-    """An endpoint that something is due to, or that was deleted while something was owed to it."""
-
-    endpoint_id: UUID
-    deleted: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedDelivery:
-    """What is to be sent now, and nobody else sends while the claim lasts.
-
-    Attributes:
-        body: The bytes to send, the same at every attempt.
-        attempts: How many were recorded before this one.
-    """
-
-    id: UUID
-    endpoint_id: UUID
-    event_id: UUID
-    body: bytes
-    attempts: int
-    claim_id: UUID
-    url: str
-    secret_encrypted: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What was tried under a claim. `wait_seconds` says when the next attempt is due; None after the last."""
-
-    delivery: ClaimedDelivery
-    started_at: datetime
-    duration_ms: int
-    answer: Answer
-    wait_seconds: float | None
 
 
 def read_endpoints(tx: Connection, owner_ids: Collection[UUID]) -> list[Endpoint]:
@@ -201,53 +63,3 @@ def owe(tx: Connection, deliveries: Iterable[NewDelivery], *, at: datetime) -> N
         copy.set_types(DELIVERY_TYPES)
         for delivery in deliveries:
             copy.write_row((*delivery, "pending", 0, at, at))
-
-
-def read_owed(connection: Connection) -> list[OwedEndpoint]:
-    """Find the endpoints that something is due to, and those that were deleted with something pending."""
-    with connection.cursor(row_factory=class_row(OwedEndpoint)) as cursor:
-        return cursor.execute(READ_OWED).fetchall()
-
-
-def claim(
-    connection: Connection, rooms: Mapping[UUID, int], *, claim_id: UUID, limit: int, lease_seconds: float
-) -> list[ClaimedDelivery]:
-    """Take deliveries that are due, for longer than sending them takes; whoever dies with them loses them then.
-
-    Args:
-        rooms: How many to take, at most, for each endpoint.
-        claim_id: A new one for each call: what is recorded under it is recorded once.
-        limit: How many to take at most of all of them together.
-    """
-    parameters = {
-        "endpoint_ids": list(rooms.keys()),
-        "rooms": list(rooms.values()),
-        "claim_id": claim_id,
-        "limit": limit,
-        "lease_seconds": lease_seconds,
-    }
-    with connection.cursor(row_factory=class_row(ClaimedDelivery)) as cursor:
-        return cursor.execute(CLAIM, parameters).fetchall()
-
-
-def record(connection: Connection, attempts: Sequence[Attempt]) -> int:
-    """Write down what became of attempts, and say of how many: not of those whose claim was lost."""
-    return connection.execute(
-        RECORD,
-        {
-            "ids": [attempt.delivery.id for attempt in attempts],
-            "claim_ids": [attempt.delivery.claim_id for attempt in attempts],
-            "starts": [attempt.started_at for attempt in attempts],
-            "durations": [attempt.duration_ms for attempt in attempts],
-            "http_statuses": [attempt.answer.http_status for attempt in attempts],
-            "errors": [attempt.answer.error for attempt in attempts],
-            "excerpts": [attempt.answer.excerpt for attempt in attempts],
-            "delivered": [attempt.answer.delivered for attempt in attempts],
-            "waits": [attempt.wait_seconds for attempt in attempts],
-        },
-    ).rowcount
-
-
-def write_off(connection: Connection, endpoint_ids: Sequence[UUID], *, limit: int) -> None:
-    """End what is pending for endpoints that were deleted, at most so many deliveries."""
-    connection.execute(WRITE_OFF, {"endpoint_ids": list(endpoint_ids), "limit": limit})

@@ -1,15 +1,16 @@
-"""Keep the endpoints that listen, and read what they were sent."""
+"""Keep the endpoints that listen: who they are, what they ask for, how they fare."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, text, update
+from sqlalchemy import ColumnElement, func, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database.tables import EVENTS, WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES, WEBHOOK_ENDPOINTS
+from shared.database.tables import WEBHOOK_ENDPOINTS
+from shared.domain.webhook import DisabledReason
 
 # One at a time an owner, until the transaction ends: the second of two that race for the last place sees the first.
 LOCK_PLACES: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(:owner_id, 0))"
@@ -29,10 +30,44 @@ LIMIT 1
 RETURNING created_at
 """
 
+# The secret of before signs as well, for a while; one that was still doing so from an earlier rotation ends now.
+ROTATE: LiteralString = """
+UPDATE webhook_endpoints
+SET secret_encrypted = :secret_encrypted,
+    old_secret_encrypted = CASE WHEN :grace_seconds > 0 THEN secret_encrypted END,
+    old_secret_until = CASE WHEN :grace_seconds > 0
+                            THEN statement_timestamp() + :grace_seconds * interval '1 second' END
+WHERE id = :id AND deleted_at IS NULL
+RETURNING coalesce(old_secret_until, statement_timestamp())
+"""
+
+# What is due is counted up to a bound: of one that is a million behind it is enough to know that. The oldest is the
+# first in the index, as is nothing. Indexes: webhook_deliveries_due_idx, webhook_endpoints_pkey.
+READ_DUE: LiteralString = """
+SELECT endpoint.id, counted.due, counted.oldest_due_at
+FROM unnest(CAST(:ids AS uuid[])) AS endpoint (id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS due, min(next_attempt_at) AS oldest_due_at
+    FROM (
+        SELECT next_attempt_at
+        FROM webhook_deliveries
+        WHERE endpoint_id = endpoint.id AND status = 'pending' AND next_attempt_at <= statement_timestamp()
+        ORDER BY next_attempt_at
+        LIMIT :limit
+    ) AS oldest
+) AS counted
+"""
+
+DUE_COUNTED_MAX: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """Who listens, and to what; no event types means all of them."""
+    """Who listens, and to what; no event types means all of them.
+
+    Attributes:
+        failures: Since it last answered well; `failing_since` is when the first of them was.
+    """
 
     id: UUID
     owner_id: UUID
@@ -40,39 +75,25 @@ class WebhookEndpoint:
     description: str | None
     event_types: list[str] | None
     created_at: datetime
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SentDelivery:
-    """How a delivery stands. `next_attempt_at` says when the next attempt is due, if one is."""
+class Due:
+    """What is due to an endpoint, counted up to a bound, and since when the oldest of it is."""
 
-    id: UUID
-    event_id: UUID
-    event_type: str
-    status: str
-    next_attempt_at: datetime | None
-    created_at: datetime
-    finished_at: datetime | None
+    count: int = 0
+    oldest_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentAttempt:
-    """What was tried once: an HTTP status, or the class of the error that came instead."""
+_COLUMNS = tuple(WEBHOOK_ENDPOINTS.c[field.name] for field in fields(WebhookEndpoint))
+_LIVES = WEBHOOK_ENDPOINTS.c.deleted_at.is_(None)
 
-    delivery_id: UUID
-    number: int
-    started_at: datetime
-    duration_ms: int
-    http_status: int | None
-    error: str | None
-
-
-_ENDPOINT_COLUMNS = tuple(WEBHOOK_ENDPOINTS.c[field.name] for field in fields(WebhookEndpoint))
-_DELIVERY_COLUMNS = tuple(
-    EVENTS.c.type.label("event_type") if field.name == "event_type" else WEBHOOK_DELIVERIES.c[field.name]
-    for field in fields(SentDelivery)
-)
-_ATTEMPT_COLUMNS = tuple(WEBHOOK_ATTEMPTS.c[field.name] for field in fields(SentAttempt))
+# Whoever enables an endpoint, or has it listen elsewhere, gives it a new chance.
+_NEW_CHANCE: Final[Mapping[str, Any]] = {"failures": 0, "failing_since": null(), "next_probe_at": null()}
 
 
 async def add_endpoint(
@@ -110,64 +131,91 @@ async def add_endpoint(
 
 
 async def list_endpoints(
-    tx: AsyncConnection, owner_id: UUID, *, before: UUID | None, limit: int
+    tx: AsyncConnection, owner_id: UUID | None, *, before: UUID | None, limit: int
 ) -> list[WebhookEndpoint]:
-    """List an owner's endpoints, newest first. Index: webhook_endpoints_owner_id_idx.
+    """List endpoints, newest first. Index: webhook_endpoints_owner_id_idx; for everybody's, webhook_endpoints_pkey.
 
     Args:
+        owner_id: Whose; None for everybody's.
         before: The last id of the page before.
     """
-    conditions = [_is_theirs(owner_id)]
+    conditions: list[ColumnElement[bool]] = [_LIVES]
+    if owner_id is not None:
+        conditions.append(WEBHOOK_ENDPOINTS.c.owner_id == owner_id)
     if before is not None:
         conditions.append(WEBHOOK_ENDPOINTS.c.id < before)
-    statement = select(*_ENDPOINT_COLUMNS).where(*conditions).order_by(WEBHOOK_ENDPOINTS.c.id.desc()).limit(limit)
+    statement = select(*_COLUMNS).where(*conditions).order_by(WEBHOOK_ENDPOINTS.c.id.desc()).limit(limit)
     return [WebhookEndpoint(**row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def read_endpoint(tx: AsyncConnection, endpoint_id: UUID, *, owner_id: UUID) -> WebhookEndpoint | None:
-    """Find an endpoint, if it is this owner's and was not deleted."""
-    statement = select(*_ENDPOINT_COLUMNS).where(WEBHOOK_ENDPOINTS.c.id == endpoint_id, _is_theirs(owner_id))
+async def read_endpoint(tx: AsyncConnection, endpoint_id: UUID, *, owner_id: UUID | None) -> WebhookEndpoint | None:
+    """Find an endpoint, if it is this owner's (None: whoever's) and was not deleted."""
+    statement = select(*_COLUMNS).where(*_is_theirs(endpoint_id, owner_id))
     row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else WebhookEndpoint(**row)
+
+
+async def change_endpoint(
+    tx: AsyncConnection, endpoint_id: UUID, *, owner_id: UUID, changes: Mapping[str, object]
+) -> WebhookEndpoint | None:
+    """Change what an endpoint is or listens to, and return it as it then is, or None if there is none.
+
+    Args:
+        changes: By column; `enabled` stands for those that say since when and why it is not.
+    """
+    values = {name: value for name, value in changes.items() if name != "enabled"}
+    if "url" in values or changes.get("enabled"):
+        values |= _NEW_CHANCE
+    match changes.get("enabled"):
+        case True:
+            values |= {"disabled_at": null(), "disabled_reason": null()}
+        case False:
+            # One that is disabled already stays so since when and why it was.
+            values["disabled_at"] = func.coalesce(WEBHOOK_ENDPOINTS.c.disabled_at, func.statement_timestamp())
+            values["disabled_reason"] = func.coalesce(WEBHOOK_ENDPOINTS.c.disabled_reason, DisabledReason.OWNER)
+        case _:
+            pass
+    if not values:
+        return await read_endpoint(tx, endpoint_id, owner_id=owner_id)
+    statement = (
+        update(WEBHOOK_ENDPOINTS).where(*_is_theirs(endpoint_id, owner_id)).values(**values).returning(*_COLUMNS)
+    )
+    row = (await tx.execute(statement)).mappings().one_or_none()
+    return None if row is None else WebhookEndpoint(**row)
+
+
+async def rotate_secret(
+    tx: AsyncConnection, endpoint_id: UUID, *, secret_encrypted: bytes, grace_seconds: int
+) -> datetime:
+    """Sign with a new secret from now on, and return until when the one of before signs as well."""
+    arguments = {"id": endpoint_id, "secret_encrypted": secret_encrypted, "grace_seconds": grace_seconds}
+    return (await tx.execute(text(ROTATE), arguments)).scalar_one()
+
+
+async def probe_at_once(tx: AsyncConnection, endpoint_id: UUID) -> None:
+    """Let an endpoint that keeps failing be tried again without waiting for its next turn."""
+    statement = update(WEBHOOK_ENDPOINTS).where(
+        WEBHOOK_ENDPOINTS.c.id == endpoint_id, WEBHOOK_ENDPOINTS.c.next_probe_at.is_not(None)
+    )
+    await tx.execute(statement.values(next_probe_at=null()))
 
 
 async def delete_endpoint(tx: AsyncConnection, endpoint_id: UUID, *, owner_id: UUID) -> bool:
     """Mark an endpoint deleted, and say whether there was one; the worker writes off what is still owed to it."""
     statement = (
         update(WEBHOOK_ENDPOINTS)
-        .where(WEBHOOK_ENDPOINTS.c.id == endpoint_id, _is_theirs(owner_id))
+        .where(*_is_theirs(endpoint_id, owner_id))
         .values(deleted_at=func.statement_timestamp())
     )
     return (await tx.execute(statement)).rowcount > 0
 
 
-async def list_deliveries(
-    tx: AsyncConnection, endpoint_id: UUID, *, before: UUID | None, limit: int
-) -> list[SentDelivery]:
-    """List what an endpoint is or was owed, newest first. Index: webhook_deliveries_endpoint_id_event_id_key.
-
-    Args:
-        before: The last event id of the page before.
-    """
-    conditions = [WEBHOOK_DELIVERIES.c.endpoint_id == endpoint_id]
-    if before is not None:
-        conditions.append(WEBHOOK_DELIVERIES.c.event_id < before)
-    statement = (
-        select(*_DELIVERY_COLUMNS)
-        .select_from(WEBHOOK_DELIVERIES.join(EVENTS))
-        .where(*conditions)
-        .order_by(WEBHOOK_DELIVERIES.c.event_id.desc())
-        .limit(limit)
-    )
-    return [SentDelivery(**row) for row in (await tx.execute(statement)).mappings()]
+async def read_due(tx: AsyncConnection, endpoint_ids: Sequence[UUID]) -> dict[UUID, Due]:
+    """Count what is due to each endpoint at this moment."""
+    rows = await tx.execute(text(READ_DUE), {"ids": list(endpoint_ids), "limit": DUE_COUNTED_MAX})
+    return {endpoint_id: Due(count=count, oldest_at=oldest_at) for endpoint_id, count, oldest_at in rows}
 
 
-async def list_attempts(tx: AsyncConnection, delivery_ids: Sequence[UUID]) -> list[SentAttempt]:
-    """List what was tried for some deliveries, each from its first attempt on. Index: webhook_attempts_pkey."""
-    of_them = WEBHOOK_ATTEMPTS.c.delivery_id.in_(delivery_ids)
-    statement = select(*_ATTEMPT_COLUMNS).where(of_them).order_by(WEBHOOK_ATTEMPTS.c.number)
-    return [SentAttempt(**row) for row in (await tx.execute(statement)).mappings()]
-
-
-def _is_theirs(owner_id: UUID) -> ColumnElement[bool]:
-    return and_(WEBHOOK_ENDPOINTS.c.owner_id == owner_id, WEBHOOK_ENDPOINTS.c.deleted_at.is_(None))
+def _is_theirs(endpoint_id: UUID, owner_id: UUID | None) -> list[ColumnElement[bool]]:
+    owned = [] if owner_id is None else [WEBHOOK_ENDPOINTS.c.owner_id == owner_id]
+    return [WEBHOOK_ENDPOINTS.c.id == endpoint_id, _LIVES, *owned]

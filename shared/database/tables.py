@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Sequence,
@@ -211,7 +212,10 @@ EVENTS = Table(
     Column("destination_owner_id", Uuid),
     Column("position", BigInteger),
     Column("endpoint_id", Uuid),
+    # What is told of it; of a transfer that is made from the transfer itself.
+    Column("data", JSON),
     CheckConstraint("(transfer_id IS NULL) = (version IS NULL)", name="version_is_of_transfer"),
+    CheckConstraint("transfer_id IS NULL OR data IS NULL", name="data_is_not_of_transfer"),
     CheckConstraint("(transfer_id IS NULL) = (position IS NULL)", name="position_is_of_transfer"),
     CheckConstraint("transfer_id IS NULL OR endpoint_id IS NULL", name="about_one_thing"),
     CheckConstraint("destination_owner_id <> owner_id", name="owners_differ"),
@@ -258,11 +262,25 @@ WEBHOOK_ENDPOINTS = Table(
     Column("description", Text),
     Column("event_types", ARRAY(Text)),
     Column("secret_encrypted", LargeBinary, nullable=False),
+    # Signs as well while a rotation lasts.
+    Column("old_secret_encrypted", LargeBinary),
+    Column("old_secret_until", MOMENT),
     Column("place", SmallInteger, nullable=False),
     Column("created_at", MOMENT, nullable=False),
     Column("deleted_at", MOMENT),
+    Column("disabled_at", MOMENT),
+    Column("disabled_reason", Text),
+    # Since it last answered well.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("failing_since", MOMENT),
+    # Before this, nobody probes it again: somebody does, or has just done.
+    Column("next_probe_at", MOMENT),
     # An owner has ten places: whoever races for the last one meets the index, not a count that was read too early.
     CheckConstraint("place BETWEEN 1 AND 10", name="place_within_limit"),
+    CheckConstraint("(old_secret_encrypted IS NULL) = (old_secret_until IS NULL)", name="old_secret_ends"),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", name="disabled_has_reason"),
+    CheckConstraint("disabled_reason IN ('owner', 'gone', 'failing')", name="disabled_reason_known"),
+    CheckConstraint("(failures = 0) = (failing_since IS NULL)", name="failing_since_first_failure"),
     Index(
         "webhook_endpoints_owner_id_place_key",
         "owner_id",
@@ -271,7 +289,8 @@ WEBHOOK_ENDPOINTS = Table(
         postgresql_where=text("deleted_at IS NULL"),
     ),
     Index("webhook_endpoints_owner_id_idx", "owner_id", "id"),
-    comment="Who listens. Marked deleted, never removed. No event types means all of them.",
+    postgresql_with={"fillfactor": "70"},
+    comment="Who listens, and how they fare. Marked deleted, never removed. No event types means all of them.",
 )
 
 WEBHOOK_DELIVERIES = Table(
@@ -284,17 +303,29 @@ WEBHOOK_DELIVERIES = Table(
     Column("status", Text, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
     Column("next_attempt_at", MOMENT),
+    # How many of them an earlier schedule had: it begins anew when the delivery is revived.
+    Column("earlier_attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("claim_id", Uuid),
+    # Not in any index: a claim then touches none.
+    Column("claimed_until", MOMENT),
     Column("created_at", MOMENT, nullable=False),
     Column("finished_at", MOMENT),
     CheckConstraint("status IN ('pending', 'delivered', 'exhausted')", name="status_known"),
+    CheckConstraint("(claim_id IS NULL) = (claimed_until IS NULL)", name="claim_has_end"),
     CheckConstraint("(status = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_is_due"),
     CheckConstraint("(status = 'pending') = (finished_at IS NULL)", name="finished_has_time"),
     UniqueConstraint("endpoint_id", "event_id"),
     # By endpoint first, so that the endless arrears of one are stepped over to get to the next.
     Index("webhook_deliveries_due_idx", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
+    # What recover revives, and an owner looks for.
+    Index(
+        "webhook_deliveries_exhausted_idx",
+        "endpoint_id",
+        "event_id",
+        postgresql_where=text("status = 'exhausted'"),
+    ),
     postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
-    comment="What an endpoint is owed: which bytes, and when next. A claim pushes that time ahead of its send.",
+    comment="What an endpoint is owed: which bytes, and when next. A claim keeps others off it for a while.",
 )
 
 WEBHOOK_ATTEMPTS = Table(
@@ -308,6 +339,28 @@ WEBHOOK_ATTEMPTS = Table(
     Column("error", Text),
     Column("answer_excerpt", Text),
     comment="What was tried: an HTTP status, or the class of the error that came instead.",
+)
+
+WEBHOOK_RECOVERIES = Table(
+    "webhook_recoveries",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id"), nullable=False),
+    Column("since", MOMENT, nullable=False),
+    Column("until", MOMENT, nullable=False),
+    Column("requested_at", MOMENT, nullable=False),
+    # How far it has come: the lane it is in, and the last event's number that it has looked at there.
+    Column("lane", SmallInteger, nullable=False, server_default=text("0")),
+    Column("number", BigInteger),
+    Column("owed", BigInteger, nullable=False, server_default=text("0")),
+    Column("finished_at", MOMENT),
+    Index(
+        "webhook_recoveries_endpoint_id_key",
+        "endpoint_id",
+        unique=True,
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    comment="Asked for over HTTP, carried out by upkeep: owe again what an endpoint was not delivered.",
 )
 
 API_KEYS = Table(

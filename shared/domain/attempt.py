@@ -1,10 +1,22 @@
-"""Say how one attempt at delivering a webhook can end."""
+"""Say how a delivery of a webhook can stand, and how one attempt at it can end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+ATTEMPTS_MAX: Final = 1_000
+"""Of one delivery, over all its schedules: who asks for more has it sent from the feed of events."""
+
+_GONE: Final = 410
 _TOO_MANY_REQUESTS: Final = 429
+
+
+class DeliveryStatus(StrEnum):
+    """How a delivery stands. What was given up stays recoverable."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
 
 
 class AttemptError(StrEnum):
@@ -51,6 +63,11 @@ class Answer:
     def delivered(self) -> bool:
         """Say whether it was acknowledged; a redirect is not."""
         return self.http_status is not None and 200 <= self.http_status <= 299  # noqa: PLR2004 (HTTP's success)
+
+    @property
+    def gone(self) -> bool:
+        """Say whether the receiver wants nothing more, ever."""
+        return self.http_status == _GONE
 
     @property
     def overloaded(self) -> bool:

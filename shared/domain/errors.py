@@ -93,6 +93,22 @@ class EndpointLimitReached(RequestRefused):
     """An owner has at most ten webhook endpoints. Delete one first."""
 
 
+class EndpointDisabled(RequestRefused):
+    """This webhook endpoint is disabled, and nothing is sent to it. Enable it first."""
+
+
+class DeliveryNotFound(RequestRefused):
+    """This webhook endpoint has no such delivery."""
+
+
+class ResendLimitReached(RequestRefused):
+    """This delivery was attempted a thousand times. Read the event from `GET /v1/events` instead."""
+
+
+class RecoveryUnderWay(RequestRefused):
+    """A recovery of this webhook endpoint is under way. Ask again once it is finished; most take seconds."""
+
+
 class AuditNotFound(RequestRefused):
     """There is no such audit."""
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -9,19 +10,34 @@ from typing import Final
 JITTER: Final = 0.2
 """Waits vary by a fifth either way, so that what failed together does not come back together."""
 
-OVERLOADED_SECONDS_MIN: Final = 60.0
-"""A receiver that says 429, or is too slow to answer, is left alone for at least this long."""
-
 RETRY_AFTER_FACTOR_MAX: Final = 2
 """`Retry-After` may stretch a wait to this many times what was planned, so that nobody puts us off for a year."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When to try again.
+
+    Attributes:
+        waits_seconds: The planned wait after each failed attempt; after the last one follows another attempt.
+        overloaded_seconds: A receiver that says 429, or is too slow to answer, is left alone for at least this long.
+    """
+
+    waits_seconds: Sequence[float]
+    overloaded_seconds: float
+
+    @property
+    def probe_seconds(self) -> float:
+        """Say how long an endpoint that keeps failing is left alone between two probes: as after a first failure."""
+        return self.waits_seconds[0] if self.waits_seconds else self.overloaded_seconds
+
+
 def wait_seconds(
     attempts: int,
     *,
-    schedule_seconds: Sequence[float],
+    schedule: Schedule,
     overloaded: bool,
     retry_after_seconds: float | None,
     chance: float,
@@ -30,15 +46,14 @@ def wait_seconds(
 
     Args:
         attempts: How many were made, this one included; 1 or more.
-        schedule_seconds: The planned wait after each failed attempt.
         overloaded: The receiver answered 429, or not in time.
         retry_after_seconds: What it asked for, if anything.
         chance: In [0, 1).
     """
-    if attempts > len(schedule_seconds):
+    if attempts > len(schedule.waits_seconds):
         return None
-    least = OVERLOADED_SECONDS_MIN if overloaded else 0.0
-    planned = max(schedule_seconds[attempts - 1], least)
+    least = schedule.overloaded_seconds if overloaded else 0.0
+    planned = max(schedule.waits_seconds[attempts - 1], least)
     asked = min(retry_after_seconds or 0.0, planned * RETRY_AFTER_FACTOR_MAX)
     return max(planned * (1 - JITTER + 2 * JITTER * chance), asked, least)
 

@@ -24,7 +24,7 @@ DESCRIPTIONS: Final = {
     TRANSFERS_READ: "look at transfers",
     TRANSFERS_WRITE: "send transfers and open wallets",
     WALLETS_READ: "look at wallets, their entries and whose they are",
-    WEBHOOKS_MANAGE: "add, look at and delete webhook endpoints",
+    WEBHOOKS_MANAGE: "add, change, test and delete webhook endpoints, and have deliveries sent again",
     EVENTS_READ: "read the feed of events",
     KEYS_MANAGE: "make, list and delete API keys; carried by tokens, never by a key of a person",
     OPERATOR: "run the system; implies all the others",

@@ -1,7 +1,9 @@
 """Say which endpoints are owed an event, and what each is told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +12,17 @@ from shared.domain.transfer import Ending, Status, Transfer
 
 TRANSFER_SUCCEEDED: Final = "transfer.succeeded"
 TRANSFER_FAILED: Final = "transfer.failed"
-EVENT_TYPES: Final = (TRANSFER_SUCCEEDED, TRANSFER_FAILED)
+ENDPOINT_DISABLED: Final = "webhook_endpoint.disabled"
+PING: Final = "ping"
+EVENT_TYPES: Final = (TRANSFER_SUCCEEDED, TRANSFER_FAILED, ENDPOINT_DISABLED, PING)
+
+
+class DisabledReason(StrEnum):
+    """Why an endpoint is sent nothing: its owner's wish, an answer of 410, or nothing but failures for too long."""
+
+    OWNER = "owner"
+    GONE = "gone"
+    FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,19 @@ def body(event_name: str, *, transfer: Transfer, ending: Ending, viewer_id: UUID
     """Render what is sent, once: every attempt sends the same bytes."""
     data: dict[str, Any] = wire.reading(transfer, ending=ending, viewer_id=viewer_id)
     data["previous_status"] = Status.QUEUED
-    return wire.to_json(
-        {"type": event_type(ending), "id": event_name, "timestamp": wire.moment(ending.at), "data": data}
-    )
+    return message(event_name, event_type=event_type(ending), at=ending.at, data=data)
+
+
+def message(event_name: str, *, event_type: str, at: datetime, data: Mapping[str, object]) -> bytes:
+    """Render what is sent about any event."""
+    return wire.to_json({"type": event_type, "id": event_name, "timestamp": wire.moment(at), "data": data})
+
+
+def disabled_data(endpoint_id: UUID, *, url: str, reason: DisabledReason, at: datetime) -> dict[str, object]:
+    """Say what the owner's other endpoints, and the feed, are told of one that was disabled."""
+    return {
+        "endpoint_id": str(endpoint_id),
+        "url": url,
+        "disabled_reason": reason,
+        "disabled_at": wire.moment(at),
+    }

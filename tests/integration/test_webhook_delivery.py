@@ -7,14 +7,14 @@ import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from shared import clock
-from shared.database import deliveries
-from shared.database.deliveries import Attempt
+from shared.database import claims
+from shared.database.claims import Attempt
 from shared.domain.attempt import Answer
 from shared.identifiers import event_name, new_id
 from tests.eventually import eventually
 from tests.receiver import Received, Receiver, Reply, receiving
 from tests.webhook_worker import WHSEC, Owing, delivering, owing
-from worker.webhooks.deliver import Limits
+from worker.webhooks.in_hand import Limits
 
 
 @pytest.fixture
@@ -180,21 +180,21 @@ class TestClaims:
     def test_a_worker_that_dies_holding_one_loses_it(self, database_url: str, books: Owing, receiver: Receiver) -> None:
         endpoint_id = books.endpoint(receiver.url)
         (delivery_id,) = books.owe(endpoint_id)
-        (claimed,) = deliveries.claim(books.connection, {endpoint_id: 1}, claim_id=new_id(), limit=1, lease_seconds=0.5)
+        (claimed,) = claims.claim(books.connection, {endpoint_id: 1}, claim_id=new_id(), limit=1, lease_seconds=0.5)
         with delivering(database_url):
             eventually(lambda: books.statuses() == {"delivered"})
         late = Attempt(
             delivery=claimed, started_at=clock.now(), duration_ms=1, answer=Answer(http_status=500), wait_seconds=1.0
         )
-        assert deliveries.record(books.connection, [late]) == 0
+        assert claims.record(books.connection, [late]) == 0
         assert len(books.attempts(delivery_id)) == 1
         assert books.delivery(delivery_id)["status"] == "delivered"
 
     def test_one_that_lasts_is_nobody_elses(self, database_url: str, books: Owing) -> None:
         endpoint_id = books.endpoint("http://127.0.0.1:1025/")
         books.owe(endpoint_id, 5)
-        taken = deliveries.claim(books.connection, {endpoint_id: 3}, claim_id=new_id(), limit=9, lease_seconds=30)
-        others = deliveries.claim(books.connection, {endpoint_id: 3}, claim_id=new_id(), limit=9, lease_seconds=30)
+        taken = claims.claim(books.connection, {endpoint_id: 3}, claim_id=new_id(), limit=9, lease_seconds=30)
+        others = claims.claim(books.connection, {endpoint_id: 3}, claim_id=new_id(), limit=9, lease_seconds=30)
         assert (len(taken), len(others)) == (3, 2)
         assert not {claimed.id for claimed in taken} & {claimed.id for claimed in others}
 
@@ -203,7 +203,7 @@ class TestClaims:
         books.owe(crowded, 20)
         books.owe(quiet, 2)
         rooms = {crowded: 8, quiet: 8}
-        claimed = deliveries.claim(books.connection, rooms, claim_id=new_id(), limit=4, lease_seconds=30)
+        claimed = claims.claim(books.connection, rooms, claim_id=new_id(), limit=4, lease_seconds=30)
         assert [c.endpoint_id for c in claimed].count(quiet) == 2
 
     def test_survives_the_loss_of_its_connection(self, database_url: str, books: Owing, receiver: Receiver) -> None:

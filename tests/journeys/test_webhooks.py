@@ -13,7 +13,7 @@ from tests.receiver import Receiver, Reply, receiving
 from tests.running_system import System
 
 ENDPOINTS = "/v1/webhook-endpoints"
-SHOWN = {"id", "url", "event_types", "description", "created_at"}
+SHOWN = {"id", "url", "event_types", "description", "enabled", "disabled_reason", "disabled_at", "created_at"}
 
 
 def listen(person: Person, url: str, **fields: object) -> dict[str, Any]:
@@ -77,7 +77,9 @@ class TestTransfer:
     @staticmethod
     def _delivered(person: Person, endpoint_id: str) -> dict[str, Any]:
         (delivery,) = person.http.get(f"{ENDPOINTS}/{endpoint_id}/deliveries").json()["data"]
-        return delivery if delivery["status"] == "delivered" else {}
+        if delivery["status"] != "delivered":
+            return {}
+        return person.http.get(f"{ENDPOINTS}/{endpoint_id}/deliveries/{delivery['id']}").json()
 
     def test_is_not_told_to_an_endpoint_that_was_deleted(self, payer: Person, payee: Person) -> None:
         with receiving() as receiver, receiving() as other:

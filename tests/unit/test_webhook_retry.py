@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.domain.retry import parse_retry_after, wait_seconds
+from shared.domain.retry import Schedule, parse_retry_after, wait_seconds
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SCHEDULE = (5.0, 300.0, 1_800.0)
+SCHEDULE = Schedule(waits_seconds=(5.0, 300.0, 1_800.0), overloaded_seconds=60.0)
 HALFWAY = 0.5
 
 
@@ -38,7 +38,7 @@ def test_waits(
 ) -> None:
     waited = wait_seconds(
         attempts,
-        schedule_seconds=SCHEDULE,
+        schedule=SCHEDULE,
         overloaded=overloaded,
         retry_after_seconds=retry_after,
         chance=chance,

@@ -1,4 +1,4 @@
-"""Do what has to be done again and again: sweep the lanes, audit, forget. A plain process that needs no broker."""
+"""Do what has to be done again and again: sweep lanes, audit, recover, forget. A plain process that needs no broker."""
 
 import signal
 import threading
@@ -9,19 +9,23 @@ import psycopg
 import structlog
 
 from shared.database.connections import AUDIT, WORKER, connect
-from shared.queue import WakeUps
+from shared.queue import DELIVER, WakeUps
 from shared.settings import WorkerSettings
 from shared.telemetry import first_line
 from worker.lanes.worker import LaneWorker
 from worker.upkeep.audit import audit
 from worker.upkeep.forget import forget
 from worker.upkeep.sweep import sweep
+from worker.webhooks.recover import recover
 
 log = structlog.get_logger()
 
 SWEEP_INTERVAL_SECONDS: Final = 0.5
 AUDIT_INTERVAL_SECONDS: Final = 0.5
 FORGET_INTERVAL_SECONDS: Final = 600.0
+RECOVERY_INTERVAL_SECONDS: Final = 0.5
+RECOVERY_PAUSE_SECONDS: Final = 0.02
+"""Between two pages, so that a lane and whoever reads are not kept waiting."""
 
 
 def run(settings: WorkerSettings) -> None:
@@ -39,6 +43,10 @@ def run(settings: WorkerSettings) -> None:
     audits.start()
     forgetting = threading.Thread(target=_forget_repeatedly, args=(settings, stopping), name="forgetting", daemon=True)
     forgetting.start()
+    recoveries = threading.Thread(
+        target=_recover_repeatedly, args=(settings, stopping, wake_ups), name="recoveries", daemon=True
+    )
+    recoveries.start()
     log.info("upkeep.started")
     worker = LaneWorker(database_url=settings.database_url, wake_ups=wake_ups)
     _repeat(
@@ -66,6 +74,18 @@ def _forget_repeatedly(settings: WorkerSettings, stopping: threading.Event) -> N
             forget(connection)
 
     _repeat(forget_all, stopping=stopping, interval_seconds=FORGET_INTERVAL_SECONDS, after_trouble=lambda: None)
+
+
+def _recover_repeatedly(settings: WorkerSettings, stopping: threading.Event, wake_ups: WakeUps) -> None:
+    def recover_all() -> None:
+        with connect(settings.database_url, application_name="hishab-recovery", timeouts=WORKER) as connection:
+            found = False
+            while not stopping.wait(RECOVERY_PAUSE_SECONDS if found else RECOVERY_INTERVAL_SECONDS):
+                found = recover(connection)
+                if found:
+                    wake_ups.send(DELIVER)
+
+    _repeat(recover_all, stopping=stopping, interval_seconds=RECOVERY_INTERVAL_SECONDS, after_trouble=lambda: None)
 
 
 def _repeat(

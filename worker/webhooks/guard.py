@@ -4,9 +4,10 @@ A check of the URL alone could be got around: what its name resolves to may chan
 """
 
 import asyncio
+import contextlib
 import socket
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ _NOT_PUBLIC: Final = tuple(
 _PUBLIC_V6: Final = ip_network("2000::/3")
 _NAT64: Final = ip_network("64:ff9b::/96")
 
-NAME_LOOKUPS_MAX: Final = 32
+NAME_LOOKUPS_MAX: Final = 256
 """Names looked up at once, in threads of their own: a name server that hangs holds up neither sends nor PostgreSQL."""
 
 # Names are looked up anew after this long; connections are checked whenever they are made.
@@ -94,7 +95,7 @@ class GuardedResolver(AbstractResolver):
         """Take what a system's `getaddrinfo` would answer to a host, a port and a family."""
         self._guard = guard
         self._look_up = look_up
-        self._threads = ThreadPoolExecutor(NAME_LOOKUPS_MAX, thread_name_prefix="names")
+        self._places = asyncio.Semaphore(NAME_LOOKUPS_MAX)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -105,8 +106,7 @@ class GuardedResolver(AbstractResolver):
             BlockedAddressError: One of its addresses is not allowed. A name that answers both ways is not trusted.
             OSError: There is no such name.
         """
-        loop = asyncio.get_running_loop()
-        answers = await loop.run_in_executor(self._threads, self._look_up, host, port, family)
+        answers = await self._ask(host, port, family)
         addresses = [(answer[0], str(answer[4][0])) for answer in answers]
         if not all(self._guard.allows(address) for _, address in addresses):
             raise BlockedAddressError
@@ -117,7 +117,36 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Wait for no lookup that is under way."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask(self, host: str, port: int, family: int) -> list[tuple[Any, ...]]:
+        """Look a name up in a thread that nobody waits for: a pool's would keep the process from ending."""
+        await self._places.acquire()
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[list[tuple[Any, ...]]] = loop.create_future()
+
+        def answer(found: list[tuple[Any, ...]] | OSError) -> None:
+            self._places.release()
+            if answered.done():
+                return
+            if isinstance(found, OSError):
+                answered.set_exception(found)
+            else:
+                answered.set_result(found)
+
+        def look_up() -> None:
+            try:
+                found = self._look_up(host, port, family)
+            except OSError as error:
+                found = error
+            except UnicodeError as error:
+                # A label that is too long, or empty.
+                found = OSError(str(error))
+            # The loop may have ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(answer, found)
+
+        threading.Thread(target=look_up, name="name-lookup", daemon=True).start()
+        return await answered
 
 
 def look_up(host: str, port: int, family: int) -> list[tuple[Any, ...]]:

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
+from shared.domain.retry import Schedule
 from shared.queue import WakeUps, celery_app
 from shared.secrets_at_rest import SecretsAtRest
 from shared.settings import WorkerSettings
 from worker.webhooks.deliver import Deliverer
+from worker.webhooks.exchange import Exchange
 from worker.webhooks.guard import Guard
+from worker.webhooks.in_hand import Limits
 from worker.webhooks.send import Sender, new_session
 from worker.webhooks.tasks import Consumer, register
 
@@ -31,11 +34,7 @@ def run(settings: WorkerSettings) -> None:
 
 async def _deliver(settings: WorkerSettings, *, guard: Guard, secrets: SecretsAtRest) -> None:
     async with new_session(guard) as session:
-        deliverer = Deliverer(
-            Sender(session, secrets=secrets, https_only=settings.webhook_https_only).send,
-            database_url=settings.database_url,
-            schedule_seconds=settings.webhook_retry_seconds,
-        )
+        deliverer = _deliverer(settings, Sender(session, secrets=secrets, https_only=settings.webhook_https_only))
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, deliverer.stop)
@@ -45,6 +44,20 @@ async def _deliver(settings: WorkerSettings, *, guard: Guard, secrets: SecretsAt
         await deliverer.run()
         consumer.stop()
         log.info("webhooks.stopped")
+
+
+def _deliverer(settings: WorkerSettings, sender: Sender) -> Deliverer:
+    limits = Limits()
+    schedule = Schedule(
+        waits_seconds=settings.webhook_retry_seconds, overloaded_seconds=settings.webhook_overloaded_seconds
+    )
+    exchange = Exchange(
+        database_url=settings.database_url,
+        limits=limits,
+        disable_after_seconds=settings.webhook_disable_after_seconds,
+        probe_seconds=schedule.probe_seconds,
+    )
+    return Deliverer(sender.send, exchange=exchange, schedule=schedule, limits=limits)
 
 
 def _consumer(settings: WorkerSettings, *, look: Callable[[], None]) -> Consumer:

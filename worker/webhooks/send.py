@@ -1,12 +1,14 @@
 """Send one webhook: sign it, post it, and read as much of the answer as is of use."""
 
-from datetime import datetime
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
-from shared.database.deliveries import ClaimedDelivery
+from shared import clock
+from shared.database.claims import ClaimedDelivery
 from shared.domain import webhook_url
 from shared.domain.attempt import Answer, AttemptError
 from shared.domain.retry import parse_retry_after
@@ -20,6 +22,9 @@ SEND_SECONDS_MAX: Final = 15.0
 CONNECT_SECONDS_MAX: Final = 5.0
 ANSWER_BYTES_MAX: Final = 4_096
 EXCERPT_BYTES_MAX: Final = 2_048
+
+KEPT_MAX: Final = 1_000
+"""Endpoints whose secrets and URLs are at hand."""
 
 USER_AGENT: Final = f"Hishab-Webhooks/{version('hishab')}"
 
@@ -47,43 +52,52 @@ class Sender:
     def __init__(self, session: aiohttp.ClientSession, *, secrets: SecretsAtRest, https_only: bool) -> None:
         """Take the client that connects to allowed addresses only."""
         self._session = session
-        self._secrets = secrets
-        self._https_only = https_only
+        # Kept: decrypting a secret, and looking at a URL, cost more than all else that is done for a send.
+        self._secret = lru_cache(maxsize=KEPT_MAX)(secrets.decrypt)
+        self._url = lru_cache(maxsize=KEPT_MAX)(partial(_allowed, https_only=https_only))
 
-    async def send(self, delivery: ClaimedDelivery, *, at: datetime) -> Answer:
+    async def send(self, delivery: ClaimedDelivery) -> Answer:
         """Send a delivery once.
 
         Raises:
             SecretUnreadable: There is nothing to sign it with.
         """
-        if webhook_url.problem(delivery.url, https_only=self._https_only):
+        url = self._url(delivery.url)
+        if url is None:
             return Answer(error=AttemptError.URL_NOT_ALLOWED)
         try:
-            return await self._post(delivery, at=at)
+            return await self._post(delivery, url=url)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(error=_trouble(error))
 
-    async def _post(self, delivery: ClaimedDelivery, *, at: datetime) -> Answer:
+    async def _post(self, delivery: ClaimedDelivery, *, url: URL) -> Answer:
         async with self._session.post(
-            delivery.url, data=delivery.body, headers=self._signed(delivery, at=at), allow_redirects=False
+            url, data=delivery.body, headers=self._signed(delivery), allow_redirects=False
         ) as response:
             return Answer(
                 http_status=response.status,
                 excerpt=await _read_excerpt(response),
-                retry_after_seconds=parse_retry_after(response.headers.get("Retry-After"), now=at),
+                retry_after_seconds=parse_retry_after(response.headers.get("Retry-After"), now=clock.now()),
             )
 
-    def _signed(self, delivery: ClaimedDelivery, *, at: datetime) -> dict[str, str]:
+    def _signed(self, delivery: ClaimedDelivery) -> dict[str, str]:
         message_id = event_name(delivery.event_id)
-        timestamp_seconds = int(at.timestamp())
-        secret = self._secrets.decrypt(delivery.secret_encrypted)
+        timestamp_seconds = int(clock.now().timestamp())
+        encrypted = (delivery.secret_encrypted, delivery.old_secret_encrypted)
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp_seconds),
             "webhook-signature": sign(
-                delivery.body, message_id=message_id, timestamp_seconds=timestamp_seconds, secrets=[secret]
+                delivery.body,
+                message_id=message_id,
+                timestamp_seconds=timestamp_seconds,
+                secrets=[self._secret(secret) for secret in encrypted if secret is not None],
             ),
         }
+
+
+def _allowed(url: str, *, https_only: bool) -> URL | None:
+    return None if webhook_url.problem(url, https_only=https_only) else URL(url)
 
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
