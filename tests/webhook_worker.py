@@ -19,9 +19,9 @@ from shared.domain.signature import SECRET_BYTES, spell_secret
 from shared.identifiers import new_id
 from shared.secrets_at_rest import SecretsAtRest
 from worker.webhooks.deliver import Deliverer
-from worker.webhooks.exchange import Exchange
 from worker.webhooks.guard import Guard
 from worker.webhooks.in_hand import Limits
+from worker.webhooks.record import Recorder
 from worker.webhooks.send import Sender, new_session
 
 KEY = Fernet.generate_key().decode()
@@ -103,23 +103,18 @@ def delivering(
     limits: Limits | None = None,
 ) -> Generator[None]:
     """Deliver in a thread until the block is left."""
-    limits = limits or Limits()
     schedule = Schedule(waits_seconds=schedule_seconds, overloaded_seconds=overloaded_seconds)
-    exchange = Exchange(
-        database_url=database_url,
-        limits=limits,
-        disable_after_seconds=disable_after_seconds,
-        probe_seconds=schedule.probe_seconds,
-    )
+    recorder = Recorder(disable_after_seconds=disable_after_seconds, probe_seconds=schedule.probe_seconds)
     started, stop = Event(), list[object]()
 
     async def deliver() -> None:
         async with new_session(Guard(allowed), send_seconds_max=send_seconds_max) as session:
             deliverer = Deliverer(
                 Sender(session, secrets=SecretsAtRest([KEY]), https_only=False).send,
-                exchange=exchange,
+                database_url=database_url,
+                recorder=recorder,
                 schedule=schedule,
-                limits=limits,
+                limits=limits or Limits(),
             )
             loop = asyncio.get_running_loop()
             stop.append(lambda: loop.call_soon_threadsafe(deliverer.stop))

@@ -12,8 +12,10 @@ from shared import clock
 from shared.database.claims import Attempt, ClaimedDelivery
 from shared.domain.attempt import Answer, AttemptError
 from shared.domain.retry import Schedule, wait_seconds
-from worker.webhooks.exchange import Exchange, InHandNow, Taken
+from worker.webhooks.claim import Claimed, Room, claim_due
 from worker.webhooks.in_hand import InHand, Limits
+from worker.webhooks.line import Line
+from worker.webhooks.record import Recorder
 
 log = structlog.get_logger()
 
@@ -21,7 +23,7 @@ POLL_SECONDS: Final = 1.0
 """PostgreSQL is asked at least this often, so that webhooks go out without the broker."""
 
 GATHER_SECONDS: Final = 0.02
-"""What came of sends is recorded so soon, and together with whatever else comes meanwhile."""
+"""What came of a send is recorded so soon, and together with whatever else comes meanwhile."""
 
 GATHER_MAX: Final = 256
 
@@ -40,92 +42,96 @@ class Send(Protocol):
 
 
 class Deliverer:
-    """Delivers from one process: one loop, many sends in flight, one connection to PostgreSQL."""
+    """Delivers from one process: one loop, many sends in flight, and two threads that speak to PostgreSQL.
 
-    def __init__(self, send: Send, *, exchange: Exchange, schedule: Schedule, limits: Limits) -> None:
+    Claiming and recording do not wait for each other, so that sends go on while a commit takes its time.
+    """
+
+    def __init__(
+        self, send: Send, *, database_url: str, recorder: Recorder, schedule: Schedule, limits: Limits
+    ) -> None:
         """Connect nowhere yet. Made within the event loop that it runs in."""
         self._send = send
-        self._exchange = exchange
+        self._claiming, self._recording = Line(database_url), Line(database_url)
+        self._recorder = recorder
         self._schedule = schedule
+        self._limits = limits
         self._in_hand = InHand(limits)
-        self._awake = asyncio.Event()
         self._stopping = False
-        self._look_wanted = True
-        self._looked_at_seconds = 0.0
+        self._look_wanted = asyncio.Event()
+        self._record_wanted = asyncio.Event()
+        # How many sends have to end before it is worth while to claim more; None if nothing more was due.
+        self._ends_wanted: int | None = None
         self._sends: set[asyncio.Task[None]] = set()
         self._unrecorded: list[Attempt] = []
         self._released: list[ClaimedDelivery] = []
-        # Some endpoint had as much due as there was room for, so probably more.
-        self._behind = False
-        self._timer: asyncio.TimerHandle | None = None
 
     def look(self) -> None:
         """Look for deliveries that are due, now."""
-        self._look_wanted = True
-        self._awake.set()
+        self._look_wanted.set()
 
     def stop(self) -> None:
         """Take on nothing more, and let `run` return soon."""
         self._stopping = True
-        self._awake.set()
+        self._look_wanted.set()
+        self._record_wanted.set()
 
     async def run(self) -> None:
         """Deliver until told to stop, through any trouble with PostgreSQL or with receivers."""
-        while not self._stopping:
-            await self._exchange_all()
-            await self._rest()
+        await asyncio.gather(self._claim_until_stopped(), self._record_until_stopped())
         await self._wind_down()
 
-    async def _rest(self) -> None:
-        """Wait until something was sent, somebody says that something is due, or it is time to look."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._awake.wait()
-        self._awake.clear()
+    async def _claim_until_stopped(self) -> None:
+        while not self._stopping:
+            self._look_wanted.clear()
+            self._released += self._in_hand.give_back(now_seconds=clock.monotonic_seconds())
+            try:
+                claimed = await asyncio.to_thread(self._claim, self._room())
+            except psycopg.Error as error:
+                log.warning("webhooks.database_trouble", error=str(error))
+                self._claiming.drop()
+                self._ends_wanted = None
+            else:
+                self._ends_wanted = max(1, len(claimed.deliveries) // 2) if claimed.behind else None
+                self._in_hand.take(claimed.deliveries, now_seconds=clock.monotonic_seconds())
+                self._start()
+                if claimed.closed:
+                    self.look()
+            await _event_or_timeout(self._look_wanted, POLL_SECONDS)
 
-    async def _exchange_all(self) -> None:
-        """Hand PostgreSQL what came of sends, and take what is to be sent, in a thread: meanwhile the sends go on."""
-        self._released += self._in_hand.give_back(now_seconds=clock.monotonic_seconds())
+    def _claim(self, room: Room) -> Claimed:
+        return claim_due(self._claiming.connected(), room, limits=self._limits)
+
+    def _room(self) -> Room:
+        # What is not recorded counts: without PostgreSQL it must not grow.
+        total = self._limits.in_hand_max - len(self._in_hand) - len(self._unrecorded)
+        return Room(total=max(0, total), counts=self._in_hand.counts(), windows=self._in_hand.windows())
+
+    async def _record_until_stopped(self) -> None:
+        while not self._stopping:
+            await _event_or_timeout(self._record_wanted, POLL_SECONDS)
+            self._record_wanted.clear()
+            await self._record_all()
+
+    async def _record_all(self) -> None:
+        """Hand PostgreSQL what came of sends, in a thread: meanwhile the sends go on."""
         attempts, self._unrecorded = self._unrecorded, []
         released, self._released = self._released, []
-        looks = self._is_time_to_look()
-        # Counted here: the thread must not look at what the loop changes meanwhile.
-        in_hand = InHandNow(counts=self._in_hand.counts(), windows=self._in_hand.windows()) if looks else None
-        if not attempts and not released and in_hand is None:
+        if not attempts and not released:
             return
         try:
-            tells, taken = await asyncio.to_thread(self._ask, attempts, released, in_hand)
+            if await asyncio.to_thread(self._record, attempts, released):
+                self.look()
         except (psycopg.DataError, psycopg.IntegrityError):
             # A defect of ours must not stop the rest: what could not be written down is sent again when its lease ends.
             log.exception("webhooks.attempts_not_recorded", count=len(attempts))
         except psycopg.Error as error:
             log.warning("webhooks.database_trouble", error=str(error))
-            # They cannot grow beyond what is in flight: without PostgreSQL nothing new is claimed.
+            self._recording.drop()
             self._unrecorded[:0] = attempts
-        else:
-            self._behind = taken.behind
-            self._in_hand.take(taken.claimed, now_seconds=clock.monotonic_seconds())
-            self._start()
-            if tells or taken.look_again:
-                self.look()
-            return
-        self._exchange.disconnect()
-        self._behind = False
 
-    def _ask(
-        self, attempts: list[Attempt], released: list[ClaimedDelivery], in_hand: InHandNow | None
-    ) -> tuple[bool, Taken]:
-        tells = self._exchange.hand_in(attempts, released)
-        taken = Taken(behind=self._behind) if in_hand is None else self._exchange.take(in_hand)
-        return tells, taken
-
-    def _is_time_to_look(self) -> bool:
-        now_seconds = clock.monotonic_seconds()
-        due = now_seconds - self._looked_at_seconds >= POLL_SECONDS
-        look = not self._stopping and (self._look_wanted or due or self._behind)
-        if look:
-            self._look_wanted, self._looked_at_seconds = False, now_seconds
-        return look
+    def _record(self, attempts: list[Attempt], released: list[ClaimedDelivery]) -> bool:
+        return self._recorder.record(self._recording.connected(), attempts, released=released)
 
     def _start(self) -> None:
         """Send whatever may be sent at this moment."""
@@ -155,14 +161,18 @@ class Deliverer:
             )
         )
         self._start()
-        self._wake_soon()
+        self._ask_for_more()
 
-    def _wake_soon(self) -> None:
-        """Exchange once enough has come of sends, or after a moment; at once if nothing is left to be sent."""
+    def _ask_for_more(self) -> None:
+        """Have the rest recorded and more claimed: soon, together with what ends meanwhile; at once if nothing is."""
         if len(self._unrecorded) >= GATHER_MAX or not len(self._in_hand):
-            self._awake.set()
-        elif self._timer is None or self._timer.when() < asyncio.get_running_loop().time():
-            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._awake.set)
+            self._record_wanted.set()
+        elif len(self._unrecorded) == 1:
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._record_wanted.set)
+        if self._ends_wanted is not None:
+            self._ends_wanted -= 1
+            if self._ends_wanted <= 0:
+                self.look()
 
     def _wait_seconds(self, delivery: ClaimedDelivery, answer: Answer) -> float | None:
         if answer.delivered or answer.gone:
@@ -183,8 +193,15 @@ class Deliverer:
                 send.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
         self._released += self._in_hand.give_back(now_seconds=float("inf"))
-        await self._exchange_all()
-        self._exchange.disconnect()
+        await self._record_all()
+        self._claiming.drop()
+        self._recording.drop()
+
+
+async def _event_or_timeout(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _log_failure(delivery: ClaimedDelivery, answer: Answer) -> None:

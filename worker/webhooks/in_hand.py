@@ -40,6 +40,11 @@ class Limits:
     lease_seconds: float = 30.0
     waiting_seconds_max: float = 10.0
 
+    @property
+    def in_hand_max(self) -> int:
+        """How much may be claimed at once: what is under way, and as much again that waits for its turn."""
+        return 2 * self.sends_max
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:

@@ -72,6 +72,7 @@ def _deliveries() -> None:
         ["endpoint_id", "event_id"],
         postgresql_where=sa.text("status = 'exhausted'"),
     )
+    op.drop_constraint("webhook_attempts_delivery_id_fkey", "webhook_attempts", type_="foreignkey")
     op.create_table_comment(
         "webhook_deliveries",
         "What an endpoint is owed: which bytes, and when next. A claim keeps others off it for a while.",
