@@ -1,5 +1,8 @@
 """Receive webhooks in a thread of its own, over real HTTP, and answer as a test wants."""
 
+import itertools
+import socket
+import struct
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,13 +28,22 @@ class Received:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """How to answer. `wait_for` keeps the sender waiting; `endless` sends `body` over and over."""
+    """How to answer.
+
+    Attributes:
+        wait_for: Keeps the sender waiting.
+        endless: Sends `body` over and over.
+        resets: Breaks the connection off instead.
+        drips: Sends `body` byte by byte, one each tenth of a second, and never ends.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     wait_for: Event | None = None
     endless: bool = False
+    resets: bool = False
+    drips: bool = False
 
 
 @dataclass(kw_only=True)
@@ -96,15 +108,30 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, reply: Reply) -> None:
         if reply.wait_for is not None:
             reply.wait_for.wait()
+        if reply.resets:
+            # Closing with something unsent and no lingering is a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if not reply.endless:
+        if not reply.endless and not reply.drips:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
+        if reply.drips:
+            self._drip(reply.body)
         self.wfile.write(reply.body)
         while reply.endless:
             self.wfile.write(reply.body)
+
+    def _drip(self, body: bytes) -> None:
+        pause = Event()
+        for byte in itertools.cycle(body):
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            pause.wait(0.1)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is the library's)
         """Say nothing."""

@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -38,6 +39,11 @@ class Owing:
 
     connection: psycopg.Connection
 
+    @staticmethod
+    def new_owner() -> UUID:
+        """Somebody."""
+        return new_id()
+
     def endpoint(self, url: str, *, owner_id: UUID | None = None) -> UUID:
         """Register an endpoint."""
         endpoint_id, owner_id = new_id(), owner_id or new_id()
@@ -59,7 +65,7 @@ class Owing:
             with self.connection.cursor() as cursor:
                 cursor.executemany(
                     "INSERT INTO events (id, lane, number, type, created_at, owner_id)"
-                    " VALUES (%s, 0, %s, 'transfer.succeeded', now(), %s)",
+                    " VALUES (%s, 1, %s, 'transfer.succeeded', now(), %s)",
                     [(delivery.event_id, number + n, endpoint_id) for n, delivery in enumerate(deliveries, start=1)],
                 )
             owe(self.connection, deliveries, at=clock.now())
@@ -78,6 +84,27 @@ class Owing:
             return cursor.execute(
                 "SELECT * FROM webhook_attempts WHERE delivery_id = %s ORDER BY number", (delivery_id,)
             ).fetchall()
+
+    def endpoint_row(self, endpoint_id: UUID) -> dict[str, Any]:
+        """How an endpoint fares."""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            found = cursor.execute("SELECT * FROM webhook_endpoints WHERE id = %s", (endpoint_id,)).fetchone()
+        assert found is not None
+        return found
+
+    def wait_seconds(self, delivery_id: UUID) -> float:
+        """How long until the next attempt."""
+        return float(
+            self.value(
+                "SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_deliveries WHERE id = %s", delivery_id
+            )
+        )
+
+    def value(self, statement: LiteralString, *arguments: object) -> Any:  # noqa: ANN401 (what the statement reads)
+        """Read the first column of the first row."""
+        row = self.connection.execute(statement, arguments).fetchone()
+        assert row is not None
+        return row[0]
 
     def statuses(self) -> set[str]:
         """Every status that a delivery has."""

@@ -100,13 +100,13 @@ def owe_events(connection: psycopg.Connection, url: str, *, count: int, endpoint
         )
     event_ids = [new_id() for _ in range(count)]
     with connection.transaction():
-        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM events WHERE lane = 0").fetchone() or (0,)
+        (number,) = connection.execute("SELECT coalesce(max(number), 0) FROM events WHERE lane = 99").fetchone() or (0,)
         with (
             connection.cursor() as cursor,
             cursor.copy("COPY events (id, lane, number, type, created_at, owner_id) FROM STDIN") as copy,
         ):
             for n, event_id in enumerate(event_ids, start=1):
-                copy.write_row((event_id, 0, number + n, "ping", clock.now(), endpoint_ids[0]))
+                copy.write_row((event_id, 99, number + n, "ping", clock.now(), endpoint_ids[0]))
         body = b"x" * BODY_BYTES
         deliveries = (
             NewDelivery(new_id(), endpoint_ids[n % endpoints], event_id, body) for n, event_id in enumerate(event_ids)

@@ -105,6 +105,8 @@ class InHand:
         else:
             self._mean_seconds.pop(endpoint_id, None)
             self._failures[endpoint_id] += 1
+            if self._fails(endpoint_id):
+                self._turns.pop(endpoint_id, None)
         if len(self._mean_seconds) > KNOWN_MAX:
             self._mean_seconds.clear()
         self._take_turn(endpoint_id)
@@ -113,7 +115,7 @@ class InHand:
         """Let go of what has waited too long, and of all that waits for endpoints that keep failing."""
         given: list[ClaimedDelivery] = []
         for endpoint_id, waiting in self._waiting.items():
-            fails = self._failures[endpoint_id] >= FAILING_FROM
+            fails = self._fails(endpoint_id)
             while waiting and (fails or waiting[0].until_seconds < now_seconds):
                 given.append(waiting.popleft().delivery)
         if given:
@@ -138,5 +140,10 @@ class InHand:
         return max(least, min(AHEAD_MAX, round(least * AHEAD_SECONDS / max(mean_seconds, 0.001))))
 
     def _take_turn(self, endpoint_id: UUID) -> None:
-        if self._waiting.get(endpoint_id) and self._under_way[endpoint_id] < self._limits.endpoint_sends_max:
+        has_room = self._under_way[endpoint_id] < self._limits.endpoint_sends_max and not self._fails(endpoint_id)
+        if has_room and self._waiting.get(endpoint_id):
             self._turns.setdefault(endpoint_id)
+
+    def _fails(self, endpoint_id: UUID) -> bool:
+        """Say whether an endpoint keeps failing: what waits for it is given back, to be tried one at a time."""
+        return self._failures[endpoint_id] >= FAILING_FROM
