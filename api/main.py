@@ -24,9 +24,9 @@ from api.body_limit import BodyLimit
 from api.caller import QUOTA_WINDOW_SECONDS
 from api.credentials import look_up
 from api.direct import Direct
-from api.known_callers import KnownCallers
 from api.events import routes as event_routes
 from api.head import Head
+from api.known_callers import KnownCallers
 from api.openapi import specification
 from api.parts import Parts
 from api.quotas import Quotas

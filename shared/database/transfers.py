@@ -232,6 +232,7 @@ async def list_batch_transfers(
     statement = statement.order_by(TRANSFERS.c.position).limit(limit)
     return [_standing(row) for row in (await tx.execute(statement)).mappings()]
 
+
 async def list_unprocessable(tx: AsyncConnection, *, before: int | None, limit: int) -> list[UnprocessableTransfer]:
     """List what ended through a defect of ours, whoever's it is, newest first. Index: events_unprocessable_idx.
 

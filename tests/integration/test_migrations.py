@@ -124,7 +124,7 @@ class TestMigrations:
         assert contents(empty_database_url)[:4] == [(0, 0), (1, 0), (2, 0), (3, 0)]
 
     def test_say_of_old_events_whom_they_concern(self, empty_database_url: str) -> None:
-        """What 0004 adds to events that an earlier version wrote."""
+        """What 0002 adds to events that an earlier version wrote."""
         payer_id, payee_id, transfer_ids = new_id(), new_id(), [new_id(), new_id(), new_id()]
         configuration = Config()
         configuration.set_main_option("script_location", str(Path(migrations.__file__).parent))
