@@ -6,7 +6,7 @@ from typing import Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api import problems
-from api.request_id import SECURITY_HEADERS
+from api.security_headers import security_headers
 from shared.domain import wire
 from shared.identifiers import new_id
 
@@ -28,8 +28,8 @@ class HttpProtocol(HttpToolsProtocol):
             (b"content-length", str(len(content)).encode()),
             (b"connection", b"close"),
             (b"x-request-id", request_id.encode()),
-            *SECURITY_HEADERS,
         ]
+        headers.extend(security_headers(headers, path=""))
         lines = [f"HTTP/1.1 {status} {status.phrase}".encode(), *(b"%s: %s" % header for header in headers)]
         self.transport.write(b"\r\n".join([*lines, b"", content]))
         self.transport.close()
