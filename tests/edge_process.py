@@ -84,18 +84,36 @@ class Answered:
         return int(self.text.split(" ", 2)[1])
 
 
-async def get(edge: Edge, path: str, headers: Mapping[str, str]) -> Answered:
-    """Send a request over a connection of its own, and wait for all of the answer."""
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def ask(edge: Edge, path: str, headers: Mapping[str, str]) -> Line:
+    """Send a request over a connection of its own."""
     address = urlsplit(edge.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     lines = {"Host": "localhost", "Authorization": f"Bearer {KEY}", "Connection": "close", **headers}
     request = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(f"GET {path} HTTP/1.1\r\n{request}\r\n".encode())
+    await writer.drain()
+    return reader, writer
+
+
+async def answered(line: Line) -> Answered:
+    """Wait for all of the answer."""
+    reader, writer = line
     text = (await reader.read()).decode()
     at_seconds = monotonic()
     writer.close()
     await writer.wait_closed()
     return Answered(text=text, at_seconds=at_seconds)
+
+
+async def waiting(edge: Edge, *asked: tuple[str, Mapping[str, str]]) -> list[asyncio.Task[Answered]]:
+    """Send requests that will be kept waiting, and return once all of them are: one sent after them is answered."""
+    lines = await asyncio.gather(*(ask(edge, path, headers) for path, headers in asked))
+    tasks = [asyncio.create_task(answered(line)) for line in lines]
+    await answered(await ask(edge, asked[0][0], {}))
+    return tasks
 
 
 def connections(ledger: Ledger, application_name: str) -> int:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from shared.domain.acceptance import Accepted
-from tests.edge_process import Answered, Edge, connections, edge_process, get
+from tests.edge_process import Answered, Edge, connections, edge_process, waiting
 from tests.ledger import Ledger
 
 WAITERS = 1_000
@@ -66,15 +66,11 @@ def polled(edge: Edge, transfers: Sequence[UUID], *, once_all_wait: Callable[[],
     """Poll for the end of each transfer over a connection of its own."""
 
     async def poll() -> list[Answered]:
-        # The key is known from here on, and none of them looks it up.
-        await get(edge, f"/v1/transfers/{transfers[0]}", {})
-        polls = [
-            asyncio.create_task(get(edge, f"/v1/transfers/{transfer}", {"Prefer": f"wait={WAIT_SECONDS}"}))
-            for transfer in transfers
-        ]
-        # Sent last and read last, so that all the others wait by then.
-        await get(edge, f"/v1/transfers/{transfers[0]}", {})
-        assert not any(poll.done() for poll in polls)
+        asked = [(f"/v1/transfers/{transfer}", {"Prefer": f"wait={WAIT_SECONDS}"}) for transfer in transfers]
+        # From here on the key is known, so that no thousand look it up at once.
+        await asyncio.to_thread(edge.http.get, asked[0][0])
+        polls = await waiting(edge, *asked)
+        assert not [poll.result().text for poll in polls if poll.done()]
         await asyncio.to_thread(once_all_wait)
         return await asyncio.gather(*polls)
 

@@ -13,7 +13,7 @@ import pytest
 
 from api.transfers.waiting import Endings
 from shared.settings import ApiSettings
-from tests.edge_process import Answered, Edge, connections, edge_process, get
+from tests.edge_process import Answered, Edge, connections, edge_process, waiting
 from tests.eventually import eventually
 from tests.ledger import CURRENCY, Ledger
 from tests.running_system import is_running
@@ -37,8 +37,7 @@ def waiting_for(edge: Edge, *asked: tuple[str, Mapping[str, str]], then: Callabl
     """Ask over a connection each, do what comes then once all are under way, and give the answers."""
 
     async def ask() -> list[Answered]:
-        tasks = [asyncio.create_task(get(edge, path, headers)) for path, headers in asked]
-        await get(edge, asked[0][0], {})
+        tasks = await waiting(edge, *asked)
         await asyncio.to_thread(then)
         return await asyncio.gather(*tasks)
 
