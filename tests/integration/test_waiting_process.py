@@ -105,7 +105,8 @@ class TestBound:
         path, events = paths(queued)
         with edge_process(ledger, tmp_path, settings={"WATCHED_MAX": "1"}) as edge:
             with edge.http.stream("GET", events, headers=STREAM) as answer:
-                next(answer.iter_lines())
+                lines = answer.iter_lines()
+                assert next(lines) == "event: transfer.queued"
                 assert "preference-applied" not in edge.http.get(path, headers={"Prefer": "wait=1"}).headers
             eventually(lambda: "preference-applied" in edge.http.get(path, headers={"Prefer": "wait=1"}).headers)
 
