@@ -37,6 +37,7 @@ from api.tokens import routes as token_routes
 from api.transfer_batches import routes as batch_routes
 from api.transfers import routes as transfer_routes
 from api.transfers.backlog import Backlog
+from api.transfers.batch_readings import BatchReadings
 from api.transfers.intake import BATCH_GROUP_MAX, GROUP_MAX, Doors, Intake
 from api.transfers.reading import Readings
 from api.transfers.room import Room
@@ -200,6 +201,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     engine = reading_engine(settings.database_url, pool_size=settings.database_pool_size)
     wake_ups = WakeUps(settings.broker_url)
     tokens = Tokens(settings.token_keys)
+    endings = Endings(settings.database_url, watched_max=settings.watched_max)
     backlog = Backlog(engine, transfers_max=settings.backlog_max)
     doors = Doors(
         pool=pool,
@@ -216,7 +218,8 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         batch_intake=Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX),
         backlog=backlog,
         readings=Readings(engine),
-        endings=Endings(settings.database_url, watched_max=settings.watched_max),
+        endings=endings,
+        batches=BatchReadings(engine, endings=endings),
         wake_ups=wake_ups,
         known_callers=KnownCallers(partial(look_up, engine=engine, tokens=tokens)),
         caller_quotas=Quotas(requests=settings.requests_per_second, window_seconds=QUOTA_WINDOW_SECONDS),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.known_callers import KnownCallers
 from api.quotas import Quotas
 from api.transfers.backlog import Backlog
+from api.transfers.batch_readings import BatchReadings
 from api.transfers.intake import Intake
 from api.transfers.reading import Readings
 from api.transfers.waiting import Endings
@@ -39,6 +40,7 @@ class Parts:
     intake: Intake[TransferRequest, Accepted]
     batch_intake: Intake[BatchRequest, AcceptedBatch]
     backlog: Backlog
+    batches: BatchReadings
     readings: Readings
     endings: Endings
     wake_ups: WakeUps

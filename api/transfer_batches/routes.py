@@ -1,19 +1,26 @@
 """Accept batches of transfers, and show how they stand."""
 
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
+from uuid import UUID
 
+import psycopg
+import structlog
 from fastapi import APIRouter, Header, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from api import problems
 from api.body_limit import BodyBytes
 from api.caller import Caller, needs
+from api.entity_tags import IfNoneMatch, entity_tag, is_old
 from api.operations import operation_id
 from api.paging import Cursor, Limit, Listing, number, page
-from api.parts import FromParts, InTransaction
+from api.parts import FromParts, InTransaction, Parts
+from api.prefer import Prefer, wait_seconds, waited
 from api.strict import Id, StrictRoute
+from api.transfer_batches import answers
 from api.transfer_batches.schemas import NewBatch
-from api.transfers.answers import RETRY_SECONDS
-from shared.database.batches import read_batch, read_standing
+from api.transfers.answers import DOCUMENTED_ACCEPTANCE, DOCUMENTED_READING
+from shared.database.batches import read_batch
 from shared.database.transfers import StandingTransfer, list_batch_transfers
 from shared.domain import wire
 from shared.domain.acceptance import AcceptedBatch, Refused
@@ -34,6 +41,8 @@ from shared.domain.errors import (
 from shared.domain.idempotency import parse_key
 from shared.domain.scope import TRANSFERS_READ, TRANSFERS_WRITE
 
+log = structlog.get_logger()
+
 router = APIRouter(tags=["transfer batches"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 
@@ -41,7 +50,8 @@ router = APIRouter(tags=["transfer batches"], route_class=StrictRoute, generate_
     "/v1/transfer-batches",
     summary="Send a batch of transfers",
     status_code=202,
-    responses=problems.documented(
+    responses=DOCUMENTED_ACCEPTANCE
+    | problems.documented(
         NotAuthenticated,
         ScopeMissing,
         IdempotencyKeyMissing,
@@ -61,50 +71,72 @@ async def post_transfer_batch(
     idempotency_key: Annotated[
         str | None, Header(description="A new one for each batch, the same for a retry.")
     ] = None,
+    prefer: Prefer = None,
 ) -> Response:
     """Accept up to a thousand transfers, all or none: a 202 is committed rows, applied in the order they were sent.
 
     Where some are not valid nothing is accepted, and `errors` names each of those: by form first, as for a single
     transfer, then by what they refer to. Once accepted, each ends by itself.
+
+    With `Prefer: wait=N` a new batch is waited for: 200 with how it stands once all have ended, or 202 after that time.
     """
     key = parse_key(idempotency_key)
     acceptance = await parts.batch_intake.accept(
         asked.requested(owner_id=caller.owner_id, idempotency_key=key), body_bytes=body_bytes
     )
-    match acceptance:
-        case AcceptedBatch(batch=batch, replayed=replayed):
-            headers = {
-                "Location": f"/v1/transfer-batches/{batch.id}",
-                "Retry-After": RETRY_SECONDS,
-                "Idempotency-Key": key,
-            }
-            if replayed:
-                headers["Idempotent-Replayed"] = "true"
-            body = wire.batch_acceptance(batch)
-            return Response(body, status_code=202, headers=headers, media_type="application/json")
-        case Refused(reason=reason):
-            raise reason
-        case _:
-            assert_never(acceptance)
+    if isinstance(acceptance, Refused):
+        raise acceptance.reason
+    seconds = wait_seconds(prefer)
+    if seconds is None or acceptance.replayed:
+        return answers.accepted(acceptance, key=key)
+    try:
+        return await _completed(parts, acceptance, owner_id=caller.owner_id, key=key, seconds=seconds)
+    except (SQLAlchemyError, psycopg.Error) as error:
+        # It is committed, so what is said of it must not be "try again".
+        log.warning("batch.not_waited_for", batch_id=str(acceptance.batch.id), error=type(error).__name__)
+        return answers.accepted(acceptance, key=key)
+
+
+async def _completed(parts: Parts, accepted: AcceptedBatch, *, owner_id: UUID, key: str, seconds: int) -> Response:
+    batch = await parts.batches.find(accepted.batch.id, owner_id=owner_id)
+    assert batch is not None
+    could_wait = await parts.batches.wait(batch, seconds_max=seconds)
+    standing = await parts.batches.read(batch)
+    held = waited(seconds, was_refused=not could_wait)
+    if standing.queued:
+        return answers.accepted(accepted, key=key, waited=held)
+    return answers.accepted_and_completed(standing, key=key, waited=held)
 
 
 @router.get(
     "/v1/transfer-batches/{batch_id}",
     summary="Show a batch",
-    responses=problems.documented(NotAuthenticated, ScopeMissing, BatchNotFound, ServiceUnavailable),
+    responses=DOCUMENTED_READING
+    | problems.documented(NotAuthenticated, ScopeMissing, BatchNotFound, ServiceUnavailable),
 )
 async def get_transfer_batch(
-    batch_id: Id, caller: Annotated[Caller, needs(TRANSFERS_READ)], tx: InTransaction, response: Response
-) -> dict[str, Any]:
-    """Show how many transfers of a batch are queued, have succeeded and have failed."""
-    batch = await read_batch(tx, batch_id, owner_id=caller.owner_id)
+    batch_id: Id,
+    caller: Annotated[Caller, needs(TRANSFERS_READ)],
+    parts: FromParts,
+    prefer: Prefer = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Show how many transfers of a batch are queued, have succeeded and have failed.
+
+    With `Prefer: wait=N` the answer is held until all of them have ended, unless it differs already from what
+    `If-None-Match` names.
+    """
+    seconds = wait_seconds(prefer)
+    batch = await parts.batches.find(batch_id, owner_id=caller.owner_id)
     if batch is None:
         raise BatchNotFound
-    standing = await read_standing(tx, batch)
-    if standing.queued:
-        response.headers["Retry-After"] = RETRY_SECONDS
-    response.headers["Cache-Control"] = "private, no-cache"
-    return wire.batch_reading(standing)
+    standing = await parts.batches.read(batch)
+    could_wait = True
+    if seconds and standing.queued and is_old(entity_tag(standing.version), if_none_match=if_none_match):
+        could_wait = await parts.batches.wait(batch, seconds_max=seconds)
+        standing = await parts.batches.read(batch)
+    held = waited(seconds, was_refused=not could_wait)
+    return answers.reading(standing, if_none_match=if_none_match, waited=held)
 
 
 @router.get(

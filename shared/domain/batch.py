@@ -35,6 +35,11 @@ class StandingBatch:
         return self.total - self.succeeded - self.failed
 
     @property
+    def version(self) -> int:
+        """Number how it stands: one more with each transfer that ends."""
+        return self.total - self.queued + 1
+
+    @property
     def completed_at(self) -> datetime | None:
         """Say when the last transfer ended, if all of them have."""
         return self.last_ended_at if self.queued == 0 else None

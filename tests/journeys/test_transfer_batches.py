@@ -1,6 +1,7 @@
 """Send transfers by the batch: one key, one answer with the ids in order, every transfer that is not valid named."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.callers import Person, audited, operators_wallet, pay, problem_in
 from tests.eventually import eventually
+from tests.journeys.queue_held import queue_held
+from tests.running_system import System
 
 END_SECONDS_MAX: Final = 60.0
 UNKNOWN_ID: Final = "0198c0de-0000-7000-8000-000000000000"
@@ -17,8 +20,9 @@ UNKNOWN_ID: Final = "0198c0de-0000-7000-8000-000000000000"
 AMOUNTS: Final = ("true", '"100"', "100.0", "1e2", "0", "-1", "1000000000001", "null")
 
 
-def send(http: httpx2.Client, transfers: list[dict[str, Any]], *, key: str) -> httpx2.Response:
-    return http.post("/v1/transfer-batches", json={"transfers": transfers}, headers={"Idempotency-Key": key})
+def send(http: httpx2.Client, transfers: list[dict[str, Any]], *, key: str, wait: int = 0) -> httpx2.Response:
+    headers = {"Idempotency-Key": key, **({"Prefer": f"wait={wait}"} if wait else {})}
+    return http.post("/v1/transfer-batches", json={"transfers": transfers}, headers=headers)
 
 
 def send_raw(http: httpx2.Client, body: str) -> httpx2.Response:
@@ -203,3 +207,40 @@ class TestOwner:
             for problem in (theirs, made_up):
                 del problem["instance"], problem["request_id"]
             assert theirs == made_up
+
+
+class TestWaiting:
+    def test_a_new_batch_is_answered_when_all_of_it_has_ended(self, payer: Person, payee: Person) -> None:
+        key = token_hex(8)
+        asked = [taka(payee.wallet_id, amount) for amount in (1, 10**9, 2)]
+        answer = send(payer.http, asked, key=key, wait=25)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Preference-Applied"] == "wait=25"
+        assert answer.json()["counts"] == {"queued": 0, "succeeded": 2, "failed": 1}
+        again = send(payer.http, asked, key=key, wait=25)
+        assert (again.status_code, again.headers["Idempotent-Replayed"]) == (202, "true")
+        assert again.json().keys() == {"id", "transfer_ids", "total", "created_at"}
+
+    def test_one_that_is_still_queued_is_answered_as_ever(self, system: System, payer: Person, payee: Person) -> None:
+        with queue_held(system):
+            answer = send(payer.http, [taka(payee.wallet_id, 1)], key=token_hex(8), wait=1)
+        assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=1")
+        assert answer.json()["total"] == 1
+
+    def test_a_poll_is_held_until_all_have_ended(self, system: System, payer: Person, payee: Person) -> None:
+        with ThreadPoolExecutor() as threads:
+            with queue_held(system):
+                batch_id = send(payer.http, [taka(payee.wallet_id, n) for n in (1, 2)], key=token_hex(8)).json()["id"]
+                path = f"/v1/transfer-batches/{batch_id}"
+                queued = payer.http.get(path)
+                polls = [threads.submit(payer.http.get, path, headers={"Prefer": "wait=25"}) for _ in range(3)]
+                payer.http.get(path)
+                assert not any(poll.done() for poll in polls)
+            answers = [poll.result() for poll in polls]
+        assert (queued.headers["ETag"], queued.headers["Retry-After"]) == ('"1"', "1")
+        assert queued.json()["counts"] == {"queued": 2, "succeeded": 0, "failed": 0}
+        assert {answer.json()["counts"]["succeeded"] for answer in answers} == {2}
+        assert {answer.headers["ETag"] for answer in answers} == {'"3"'}
+        assert "Retry-After" not in answers[0].headers
+        known = payer.http.get(path, headers={"If-None-Match": '"3"'})
+        assert (known.status_code, known.content) == (304, b"")
