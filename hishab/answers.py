@@ -128,6 +128,68 @@ class Event(Answer):
             return None
 
 
+class Endpoint(Answer):
+    """Where webhooks are sent. `secret` is known only right after it was made."""
+
+    id: str
+    url: str
+    secret: str = Field(default="", repr=False)
+    event_types: list[str] | None = None
+    description: str | None = None
+    enabled: bool = True
+    disabled_reason: str | None = None
+
+
+class EndpointHealth(Endpoint):
+    """The same as an operator sees it: whose it is and how it fares.
+
+    Attributes:
+        failures: Since it last answered well.
+        due: Deliveries, counted up to a bound.
+    """
+
+    owner_id: str
+    failures: int = 0
+    failing_since: datetime | None = None
+    due: int = 0
+    oldest_due_at: datetime | None = None
+
+
+class Attempt(Answer):
+    """One try to make a delivery, and what came of it."""
+
+    number: int
+    http_status: int | None = None
+    error: "AttemptTrouble | None" = None
+
+
+class AttemptTrouble(Answer):
+    """Why no answer came."""
+
+    code: str
+    message: str = ""
+
+
+class Delivery(Answer):
+    """One event that an endpoint was sent, or is owed."""
+
+    id: str
+    event_id: str
+    event_type: str
+    status: str
+    attempt_count: int = 0
+    created_at: datetime
+    attempts: list[Attempt] = []
+
+
+class Recovery(Answer):
+    """What is going to be sent again: whatever was not delivered between two moments."""
+
+    id: str
+    since: datetime
+    until: datetime
+
+
 class AuditAnswer(Answer):
     """A part of an audit. What it says beyond our knowledge is kept, for whoever reads it after us."""
 

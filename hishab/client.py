@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from hishab import following
 from hishab.answers import Audit, Batch, Currency, Entry, Event, OpenedWallet, OpenedWallets, Page, Transfer, Wallet
 from hishab.credentials import Credentials
+from hishab.endpoints import Endpoints
 from hishab.errors import HishabError, RefusedError, UnexpectedAnswerError
 from hishab.in_parts import in_parts
 from hishab.new_transfer import NewTransfer
@@ -114,6 +115,11 @@ class Client:
         A wrong PIN is a DeniedError of that call, `invalid_grant`. The PIN is not kept once it has been taken.
         """
         return cls(url, credentials=Credentials.log_in(email=email, pin=pin), patience_seconds=patience_seconds)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Return what webhook endpoints can be asked for."""
+        return Endpoints(self._sender)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from hishab.commands import audit, submit, up, wallets
+from hishab.commands import audit, listen, submit, up, wallets, webhooks
 
 app: Final = typer.Typer(
     name="hishab",
@@ -16,6 +16,8 @@ app.command("up")(up.run)
 app.command("wallets")(wallets.run)
 app.command("submit")(submit.run)
 app.command("audit")(audit.run)
+app.command("listen")(listen.run)
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +122,26 @@ def test_an_allowed_host_is_connected_to_by_its_name() -> None:
         assert asyncio.run(_post(f"http://localhost:{receiver.port}/", guard=Guard(LOOPBACK))) is None
         (request,) = receiver.received
     assert request.headers["host"] == f"localhost:{receiver.port}"
+
+
+def test_a_name_server_that_hangs_keeps_no_process_from_ending() -> None:
+    program = (
+        "import asyncio, threading\n"
+        "from worker.webhooks.guard import Guard, GuardedResolver\n"
+        "async def main():\n"
+        "    resolver = GuardedResolver(Guard(()), lambda *_: threading.Event().wait())\n"
+        "    lookups = [asyncio.create_task(resolver.resolve('slow.example', 443)) for _ in range(3)]\n"
+        "    await asyncio.wait(lookups, timeout=0.2)\n"
+        "    await resolver.close()\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("host", ["x" * 64 + ".example", "a..example"])
+def test_a_name_that_cannot_be_spelt_is_unknown(host: str) -> None:
+    with pytest.raises(OSError, match=r".*"):
+        asyncio.run(GuardedResolver(Guard(()), look_up).resolve(host, 443))
 
 
 class TestRebinding:
