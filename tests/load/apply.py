@@ -1,0 +1,70 @@
+"""Measure how fast lanes apply what waits (S1-S3), with one lane or several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import psycopg
+
+from shared.clock import monotonic_seconds
+from tests.load.backlog import accept_all, lanes_held
+from tests.load.endings import endings_in
+from tests.load.payments import Payment, payments
+from tests.load.stage import Stage
+from tests.load.system import BACKGROUND, System
+
+# As the runbook would: the API stopped, the queue empty.
+ADD_LANES = "INSERT INTO lanes (lane) SELECT lane FROM generate_series(2, %s) AS lane"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """How fast a backlog was accepted (in groups, without HTTP), and how fast it was applied."""
+
+    accepted_per_second: float
+    applied_per_second: float
+
+
+def measure_spread(stage: Stage) -> Mapping[str, float]:
+    """S1: a backlog spread over ten thousand wallets."""
+    return {"S1": _applied_per_second(stage)}
+
+
+def measure_hot(stage: Stage) -> Mapping[str, float]:
+    """S2: a backlog into one wallet, and one out of one."""
+    hot = stage.wallets.hot
+    return {"S2 into": _applied_per_second(stage, into=hot), "S2 out": _applied_per_second(stage, out_of=hot)}
+
+
+def measure_lanes(stage: Stage, *, lane_count: int) -> Mapping[str, float]:
+    """S1 with another number of lanes, and as many processes that work them."""
+    settings = {"HISHAB_LANE_PROCESSES": str(lane_count)}
+    with stage.fresh_system(settings) as system:
+        with psycopg.connect(system.database_url, autocommit=True) as connection:
+            connection.execute(ADD_LANES, (lane_count,))
+        planned = list(islice(payments(stage.wallets, label=f"lanes-{stage.round}"), stage.size.backlog))
+        drained = drain(stage, system, planned, lane_count=lane_count)
+    return {f"{lane_count} lanes": drained.applied_per_second}
+
+
+def drain(stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1) -> Drained:
+    """Accept while all lanes are held, let go of them, and wait until everything has ended."""
+    system.start(*BACKGROUND)
+    with stage.checked(system), endings_in(system.database_url) as endings:
+        due = endings.count + len(planned)
+        with lanes_held(system.database_url):
+            accepting_seconds = accept_all(system.database_url, planned)
+        start_seconds = monotonic_seconds()
+        for lane in range(1, lane_count + 1):
+            system.wake(lane)
+        applying_seconds = endings.await_count(due) - start_seconds
+    return Drained(
+        accepted_per_second=len(planned) / accepting_seconds, applied_per_second=len(planned) / applying_seconds
+    )
+
+
+def _applied_per_second(stage: Stage, *, into: str | None = None, out_of: str | None = None) -> float:
+    label = f"apply-{stage.round}"
+    planned = list(islice(payments(stage.wallets, label=label, into=into, out_of=out_of), stage.size.backlog))
+    with stage.fresh_system() as system:
+        return drain(stage, system, planned).applied_per_second

@@ -1,0 +1,225 @@
+"""Send requests from a process of its own, as fast as answers come or at given times, and note every answer.
+
+Requests are rendered beforehand and answers are read afterwards, so that sending costs as little as it can: what this
+generator reaches against a server that does nothing is printed beside what it measured.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+from shared.clock import monotonic_seconds
+
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+END_OF_HEAD = b"\r\n\r\n"
+ANSWER_SECONDS_MAX = 60.0
+CONNECTIONS_MAX = 512
+"""Of an open loop, which opens another one when all are busy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where requests go, and with which credentials."""
+
+    url: str
+    credentials: str | None = field(default=None, repr=False)
+
+    def post(self, path: str, body: object, *, key: str | None = None, prefer: str | None = None) -> bytes:
+        """Render a POST."""
+        payload = json.dumps(body, separators=(",", ":")).encode()
+        named = {"Idempotency-Key": key, "Prefer": prefer, "Content-Type": "application/json"}
+        return self._head("POST", path, {**named, "Content-Length": str(len(payload))}) + payload
+
+    def get(self, path: str, *, prefer: str | None = None) -> bytes:
+        """Render a GET."""
+        return self._head("GET", path, {"Prefer": prefer})
+
+    def _head(self, method: str, path: str, headers: dict[str, str | None]) -> bytes:
+        bearer = f"Bearer {self.credentials}" if self.credentials else None
+        every = {"Host": urlsplit(self.url).netloc, "Authorization": bearer, **headers}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in every.items() if value)]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to send.
+
+    Attributes:
+        connections: How many send at once. Each sends its next request when it has its answer (a closed loop).
+        per_second: Send at this rate instead, whether answers come or not (an open loop).
+        seconds_max: When to stop sending.
+        endless: Begin again with the first request after the last.
+        until_ended: A transfer that is answered as queued is asked for until it no longer is.
+    """
+
+    server: Server
+    requests: Sequence[bytes] = field(repr=False)
+    connections: int = 1
+    per_second: float | None = None
+    seconds_max: float = 3_600.0
+    endless: bool = False
+    until_ended: bool = False
+
+
+class Answer(NamedTuple):
+    """What came back. Times are of the machine's monotonic clock, which all its processes share.
+
+    Attributes:
+        place: Of the request in the job.
+        intended_seconds: When the request was to be sent; in a closed loop, when it was.
+    """
+
+    place: int
+    intended_seconds: float
+    sent_seconds: float
+    answered_seconds: float
+    head: bytes
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.head[9:12])
+
+    def json(self) -> Any:  # noqa: ANN401 (what the server said)
+        """Read the body."""
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        """Read a header."""
+        found = re.search(rf"(?im)^{name}: *(.*?)\r?$", self.head.decode("latin-1"))
+        return found[1] if found else None
+
+
+Generate = Callable[[Job], list[Answer]]
+
+
+@contextmanager
+def generating() -> Generator[Generate]:
+    """Keep a process that sends what it is told to, until the block is left."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as executor:
+        yield lambda job: executor.submit(generate, job).result()
+
+
+def generate(job: Job) -> list[Answer]:
+    """Do a job in this process."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_open_loop(job) if job.per_second else _closed_loop(job))
+
+
+async def _closed_loop(job: Job) -> list[Answer]:
+    answers: list[Answer] = []
+    connections = [await _connect(job.server) for _ in range(job.connections)]
+    places = iter(range(len(job.requests))) if not job.endless else _endlessly(len(job.requests))
+    end_seconds = monotonic_seconds() + job.seconds_max
+
+    async def send(connection: "_Connection") -> None:
+        for place in places:
+            sent_seconds = monotonic_seconds()
+            if sent_seconds >= end_seconds:
+                return
+            head, body = await connection.ask(job.requests[place])
+            if job.until_ended:
+                head, body = await _ended(connection, server=job.server, head=head, body=body)
+            answers.append(Answer(place, sent_seconds, sent_seconds, monotonic_seconds(), head, body))
+
+    await asyncio.gather(*(send(connection) for connection in connections))
+    for connection in connections:
+        connection.close()
+    return answers
+
+
+async def _open_loop(job: Job) -> list[Answer]:
+    assert job.per_second is not None
+    answers: list[Answer] = []
+    idle = [await _connect(job.server) for _ in range(job.connections)]
+    room = asyncio.Semaphore(CONNECTIONS_MAX)
+
+    async def send(place: int, intended_seconds: float) -> None:
+        async with room:
+            connection = idle.pop() if idle else await _connect(job.server)
+            sent_seconds = monotonic_seconds()
+            head, body = await connection.ask(job.requests[place])
+            answers.append(Answer(place, intended_seconds, sent_seconds, monotonic_seconds(), head, body))
+            idle.append(connection)
+
+    start_seconds = monotonic_seconds()
+    async with asyncio.TaskGroup() as sending:
+        for place in range(len(job.requests)):
+            intended_seconds = start_seconds + place / job.per_second
+            if intended_seconds - start_seconds >= job.seconds_max:
+                break
+            if (early_seconds := intended_seconds - monotonic_seconds()) > 0:
+                await asyncio.sleep(early_seconds)
+            sending.create_task(send(place, intended_seconds))
+    for connection in idle:
+        connection.close()
+    return answers
+
+
+async def _ended(connection: "_Connection", *, server: Server, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    while json.loads(body).get("status") == "queued":
+        transfer_id = json.loads(body)["id"]
+        head, body = await connection.ask(server.get(f"/v1/transfers/{transfer_id}"))
+    return head, body
+
+
+def _endlessly(count: int) -> Generator[int]:
+    while True:
+        yield from range(count)
+
+
+async def _connect(server: Server) -> "_Connection":
+    where = urlsplit(server.url)
+    _, connection = await asyncio.get_running_loop().create_connection(_Connection, where.hostname, where.port or 80)
+    return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's are none by their class.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("the server hung up before it had answered"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(END_OF_HEAD)
+        if not end:
+            return
+        length = LENGTH.search(head)
+        assert length is not None, f"an answer without Content-Length: {head!r}"
+        if len(body) >= int(length[1]):
+            self._received = b""
+            assert self._answer is not None, "an answer that nobody asked for"
+            self._answer.set_result((head, body))
+
+    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
+        assert self._transport is not None, "not connected"
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            return await self._answer
+
+    def close(self) -> None:
+        assert self._transport is not None, "not connected"
+        self._transport.close()

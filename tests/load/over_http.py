@@ -1,0 +1,204 @@
+"""Measure what callers see: accepting, single transfers, batches, latency under load and alone (S4-S6, S8, S9)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count, islice
+
+import psycopg
+
+from tests.load.checker import Sent
+from tests.load.edges import PATH
+from tests.load.endings import endings_in
+from tests.load.figures import percentile
+from tests.load.generator import Answer, Job, Server
+from tests.load.payments import Payment, payments
+from tests.load.stage import Stage, answered
+from tests.load.system import EVERYTHING, System, memory_mb
+
+CONNECTIONS = 64
+TRANSFERS = "/v1/transfers"
+BATCHES = "/v1/transfer-batches"
+BATCH = 1_000
+PER_SECOND_GUESSED = 4_000
+WARM_UP = 200
+OPEN_LOOP_SHARE = 0.5
+OPEN_LOOP_SHARES_SHOWN = (0.25, 0.75, 0.9)
+WAIT_SECONDS = 5
+
+_labels = count(1)
+
+READ_ENDINGS = """
+SELECT transfer_id::text, lane, number FROM events WHERE transfer_id = ANY(%s::uuid[]) AND version = 2
+"""
+
+
+def measure_trivial(stage: Stage) -> Mapping[str, float]:
+    """R4: the same app, checking who is calling and what was sent, and doing nothing."""
+    body = next(payments(stage.wallets, label="trivial")).body()
+    return {"R4": _endlessly(stage, stage.trivial, stage.trivial.post(PATH, body))}
+
+
+def measure_bare(stage: Stage) -> Mapping[str, float]:
+    """R5: a bare Starlette POST; and what the generator reaches where nothing is done at all."""
+    body = next(payments(stage.wallets, label="bare")).body()
+    return {
+        "R5": _endlessly(stage, stage.bare, stage.bare.post(PATH, body)),
+        "ceiling": _endlessly(stage, stage.raw, stage.raw.post(PATH, body)),
+    }
+
+
+def measure_accepting(stage: Stage) -> Mapping[str, float]:
+    """S6: single POSTs, while nobody applies them."""
+    system = stage.system("api")
+    planned = _planned(stage, "accept", count_max=_enough(stage))
+    _warm_up(stage, system)
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        answers = answered(stage, _single_job(system.server, planned, seconds=stage.size.seconds))
+        found.sent.extend(_sent(planned, answers))
+        stage.system(*EVERYTHING)
+        system.wake(1)
+        endings.await_count(len(answers))
+    return {"S6": len(answers) / _lasted(answers)}
+
+
+def measure_singles(stage: Stage) -> Mapping[str, float]:
+    """S5: one transfer a request, from the first request to the last ending. S13: what the API holds after it."""
+    system = stage.system(*EVERYTHING)
+    planned = _planned(stage, "single", count_max=_enough(stage))
+    _warm_up(stage, system)
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = answered(stage, _single_job(system.server, planned, seconds=stage.size.seconds))
+        found.sent.extend(_sent(planned, answers))
+        ended_seconds = endings.await_count(before + len(answers))
+    first_seconds = min(answer.sent_seconds for answer in answers)
+    return {"S5": len(answers) / (ended_seconds - first_seconds), "S13 api": memory_mb(system.pids["api"])}
+
+
+def measure_batches(stage: Stage, *, batch: int = BATCH, batches: int | None = None) -> Mapping[str, float]:
+    """S4: batches, from the first request to the last ending."""
+    system = stage.system(*EVERYTHING)
+    batches = batches or stage.size.batches
+    planned = [_planned(stage, f"batch-{batch}", count_max=batch) for _ in range(batches)]
+    requests = [
+        system.server.post(BATCHES, {"transfers": [payment.body() for payment in group]}, key=group[0].key)
+        for group in planned
+    ]
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = answered(stage, Job(server=system.server, requests=requests, connections=4))
+        for answer in answers:
+            ids: Sequence[str] = answer.json()["transfer_ids"]
+            found.sent.extend(
+                Sent(payment.key, transfer_id, answer.sent_seconds, answer.answered_seconds)
+                for payment, transfer_id in zip(planned[answer.place], ids, strict=True)
+            )
+        ended_seconds = endings.await_count(before + batch * batches)
+    first_seconds = min(answer.sent_seconds for answer in answers)
+    return {"S4": batch * batches / (ended_seconds - first_seconds)}
+
+
+def measure_latency(stage: Stage) -> Mapping[str, float]:
+    """S8: from the time a request was meant to be sent until its transfer is known to have ended, at half of S5."""
+    ended_ms = _latencies_ms(stage, share=OPEN_LOOP_SHARE)
+    if stage.size.plots and stage.round == 1:
+        points = [_point(stage, share) for share in OPEN_LOOP_SHARES_SHOWN]
+        points.append((stage.latest["S5"] * OPEN_LOOP_SHARE, *_shown(ended_ms)))
+        stage.points["latency by load"] = sorted(points)
+    return {"S8 p50": percentile(ended_ms, 0.5), "S8 p99": percentile(ended_ms, 0.99)}
+
+
+def measure_lone(stage: Stage) -> Mapping[str, float]:
+    """S9: one transfer at a time on an idle system, from its POST until its caller knows how it ended."""
+    system = stage.system(*EVERYTHING)
+    planned = _planned(stage, "lone", count_max=stage.size.lone)
+    _warm_up(stage, system)
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = stage.generate(
+            Job(
+                server=system.server,
+                requests=[
+                    system.server.post(TRANSFERS, payment.body(), key=payment.key, prefer=f"wait={WAIT_SECONDS}")
+                    for payment in planned
+                ],
+                until_ended=True,
+            )
+        )
+        refused = [answer for answer in answers if answer.status not in {200, 202}]
+        assert not refused, refused[0]
+        found.sent.extend(_sent(planned, answers))
+        endings.await_count(before + len(answers))
+    waited_ms = [1_000 * (answer.answered_seconds - answer.sent_seconds) for answer in answers]
+    return {"S9 p50": percentile(waited_ms, 0.5), "S9 p99": percentile(waited_ms, 0.99)}
+
+
+def _latencies_ms(stage: Stage, *, share: float) -> list[float]:
+    system = stage.system(*EVERYTHING)
+    per_second = stage.latest["S5"] * share
+    planned = _planned(stage, "load", count_max=int(per_second * stage.size.seconds * 2))
+    _warm_up(stage, system)
+    requests = [system.server.post(TRANSFERS, payment.body(), key=payment.key) for payment in planned]
+    job = Job(server=system.server, requests=requests, connections=CONNECTIONS, per_second=per_second)
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = answered(stage, job)
+        found.sent.extend(_sent(planned, answers))
+        endings.await_count(before + len(answers))
+        intended = {answer.json()["id"]: answer.intended_seconds for answer in answers}
+        with psycopg.connect(system.database_url) as connection:
+            ended = connection.execute(READ_ENDINGS, (list(intended),)).fetchall()
+        assert len(ended) == len(intended), f"{len(intended) - len(ended)} of {len(intended)} have not ended"
+        return [
+            1_000 * (endings.known_seconds(lane=lane, number=number) - intended[transfer_id])
+            for transfer_id, lane, number in ended
+        ]
+
+
+def _point(stage: Stage, share: float) -> tuple[float, ...]:
+    return (stage.latest["S5"] * share, *_shown(_latencies_ms(stage, share=share)))
+
+
+def _shown(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(percentile(values, share) for share in (0.5, 0.9, 0.99))
+
+
+def _endlessly(stage: Stage, server: Server, request: bytes) -> float:
+    job = Job(server=server, requests=[request], connections=CONNECTIONS, seconds_max=stage.size.seconds, endless=True)
+    answers = answered(stage, job)
+    return len(answers) / _lasted(answers)
+
+
+def _single_job(server: Server, planned: Sequence[Payment], *, seconds: float) -> Job:
+    requests = [server.post(TRANSFERS, payment.body(), key=payment.key) for payment in planned]
+    return Job(server=server, requests=requests, connections=CONNECTIONS, seconds_max=seconds)
+
+
+def _warm_up(stage: Stage, system: System) -> None:
+    """Let a process that has just started meet its first requests, which are slower, before it is measured."""
+    if "lanes" in system.lives:
+        planned = _planned(stage, "warm-up", count_max=WARM_UP)
+        with endings_in(system.database_url) as endings:
+            before = endings.count
+            answers = answered(stage, _single_job(system.server, planned, seconds=60))
+            endings.await_count(before + len(answers))
+    else:
+        stage.generate(Job(server=system.server, requests=[system.server.post(TRANSFERS, {})] * WARM_UP))
+
+
+def _planned(stage: Stage, label: str, *, count_max: int) -> list[Payment]:
+    return list(islice(payments(stage.wallets, label=f"{label}-{next(_labels)}"), count_max))
+
+
+def _enough(stage: Stage) -> int:
+    return int(stage.latest.get("R4", PER_SECOND_GUESSED) * stage.size.seconds * 1.5)
+
+
+def _sent(planned: Sequence[Payment], answers: Sequence[Answer]) -> list[Sent]:
+    return [
+        Sent(planned[answer.place].key, answer.json()["id"], answer.sent_seconds, answer.answered_seconds)
+        for answer in answers
+    ]
+
+
+def _lasted(answers: Sequence[Answer]) -> float:
+    return max(answer.answered_seconds for answer in answers) - min(answer.sent_seconds for answer in answers)

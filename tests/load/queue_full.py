@@ -1,0 +1,58 @@
+"""Send more than may wait, while nobody applies anything: callers are told to come back, and nothing else happens."""
+
+from collections.abc import Mapping
+
+from tests.load.checker import Sent
+from tests.load.endings import endings_in
+from tests.load.generator import Job
+from tests.load.over_http import CONNECTIONS, TRANSFERS
+from tests.load.payments import payments
+from tests.load.stage import Stage
+from tests.load.system import EVERYTHING, memory_mb
+
+SETTINGS = {"HISHAB_INTAKE_WAITING_MAX": "8"}
+"""Far fewer than send at once."""
+
+REQUESTS = 20_000
+SECONDS_MAX = 8.0
+FLAT_MB = 20.0
+
+
+def measure(stage: Stage) -> Mapping[str, float]:
+    """Count who was accepted and who was turned away; start the workers, and see every accepted transfer end."""
+    with stage.fresh_system(SETTINGS) as system:
+        system.start("api")
+        source = payments(stage.wallets, label="queue-full")
+        planned = [next(source) for _ in range(REQUESTS)]
+        requests = [system.server.post(TRANSFERS, payment.body(), key=payment.key) for payment in planned]
+        memory_before_mb = memory_mb(system.pids["api"])
+        with stage.checked(system) as found, endings_in(system.database_url) as endings:
+            job = Job(server=system.server, requests=requests, connections=CONNECTIONS, seconds_max=SECONDS_MAX)
+            answers = stage.generate(job)
+            grown_mb = memory_mb(system.pids["api"]) - memory_before_mb
+            accepted = [answer for answer in answers if answer.status == 202]
+            turned_away = [answer for answer in answers if answer.status == 503 and answer.header("Retry-After")]
+            found.sent.extend(
+                Sent(planned[a.place].key, a.json()["id"], a.sent_seconds, a.answered_seconds) for a in accepted
+            )
+            system.start(*EVERYTHING)
+            system.wake(1)
+            endings.await_count(len(accepted))
+    return {
+        "queue full, accepted": len(accepted),
+        "queue full, turned away with 503 and Retry-After": len(turned_away),
+        "queue full, anything else": len(answers) - len(accepted) - len(turned_away),
+        "queue full, MB grown": grown_mb,
+    }
+
+
+def problems(figures: Mapping[str, float]) -> list[str]:
+    """Say what was not as it should be."""
+    found: list[str] = []
+    if not figures["queue full, turned away with 503 and Retry-After"]:
+        found.append("the queue was never full")
+    if figures["queue full, anything else"]:
+        found.append("some were neither accepted nor told to come back")
+    if figures["queue full, MB grown"] > FLAT_MB:
+        found.append(f"memory grew by {figures['queue full, MB grown']:.0f} MB")
+    return found

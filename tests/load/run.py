@@ -1,0 +1,80 @@
+"""Run the scenarios: references and ours in turn, round after round, and put the figures together."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from tests.load import apply, celery_messages, memory, over_http, waiting
+from tests.load.stage import Stage
+from tests.load.targets import Target
+
+Step = Callable[[Stage], Mapping[str, float]]
+
+
+def _measure_r1(stage: Stage) -> Mapping[str, float]:
+    reference, seconds = stage.reference, stage.size.seconds
+    return {
+        "R1 spread": reference.transfers_per_second(reference.spread, seconds=seconds),
+        "R1 hot": reference.transfers_per_second(reference.hot, seconds=seconds),
+        "R1 one client": reference.one_client_ms(seconds=seconds),
+    }
+
+
+def _measure_r2(stage: Stage) -> Mapping[str, float]:
+    return {"R2": stage.reference.commits_per_second(seconds=stage.size.seconds)}
+
+
+def _measure_r3(stage: Stage) -> Mapping[str, float]:
+    return celery_messages.measure(stage.servers, messages=stage.size.messages)
+
+
+EACH_ROUND: Mapping[str, Step] = {
+    "R1": _measure_r1,
+    "S1": apply.measure_spread,
+    "S2": apply.measure_hot,
+    "R2": _measure_r2,
+    "R5": over_http.measure_bare,
+    "R4": over_http.measure_trivial,
+    "S6": over_http.measure_accepting,
+    "S5": over_http.measure_singles,
+    "R3": _measure_r3,
+    "S8": over_http.measure_latency,
+    "S9": over_http.measure_lone,
+    "S4": over_http.measure_batches,
+}
+"""In this order: what is compared stands close together."""
+
+ONCE: Mapping[str, Step] = {
+    "S13": memory.measure,
+    "S14": waiting.measure,
+}
+"""What does not move from round to round."""
+
+
+def steps_for(targets: Iterable[Target], *, only: Collection[str]) -> list[str]:
+    """Name the steps that are needed for the targets asked for (all of them, if none are named)."""
+    named = [name for target in targets if not only or target.id in only for name in target.steps]
+    wanted = {*named, *(name for name in only if name in EACH_ROUND or name in ONCE), *(() if only else EACH_ROUND)}
+    return [name for name in (*EACH_ROUND, *ONCE) if name in wanted]
+
+
+def run(stage: Stage, steps: Sequence[str], *, rounds: int, done: Callable[[], None]) -> dict[str, list[float]]:
+    """Measure, round after round; `done` is called after each step."""
+    figures: dict[str, list[float]] = defaultdict(list)
+
+    def measure(name: str, step: Step) -> None:
+        stage.say(name)
+        found = step(stage)
+        stage.latest.update(found)
+        for figure, value in found.items():
+            figures[figure].append(value)
+        done()
+
+    for stage.round in range(1, rounds + 1):
+        for name in steps:
+            if name in EACH_ROUND:
+                measure(name, EACH_ROUND[name])
+        stage.end_round()
+    for name in steps:
+        if name in ONCE:
+            measure(name, ONCE[name])
+    return figures
