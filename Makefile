@@ -1,10 +1,11 @@
 # Every command sets up what it needs. `make help` lists them; options go in ARGS: make up ARGS="--port 8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check format constraints clean
+.PHONY: help setup up test check bench bench-quick bench-growth format constraints clean
 
 BIN := .venv/bin
 SET_UP := .venv/.set-up
+SET_UP_BENCH := .venv/.set-up-bench
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +15,11 @@ setup: $(SET_UP) ## Install into .venv (PYTHON=python3.13 to choose one; 3.11 or
 
 $(SET_UP): pyproject.toml constraints.txt scripts/set_up.sh
 	@PYTHON="$(PYTHON)" sh scripts/set_up.sh
+	@touch $@
+
+# What only measuring needs is installed by whoever measures.
+$(SET_UP_BENCH): $(SET_UP)
+	@WHAT='.[bench,embedded,test]' PYTHON="$(PYTHON)" sh scripts/set_up.sh
 	@touch $@
 
 up: $(SET_UP) ## Start the whole system, until Ctrl-C
@@ -29,6 +35,15 @@ check: $(SET_UP) ## Check style, types, arrows, dependencies and order
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/pytest --quiet tests/architecture
+
+bench: $(SET_UP_BENCH) ## Measure against references, in ten minutes (options in BENCH_ARGS; --help lists them)
+	@$(BIN)/python -m tests.load $(BENCH_ARGS)
+
+bench-quick: $(SET_UP_BENCH) ## The same in two minutes, one round
+	@$(BIN)/python -m tests.load --quick --no-write $(BENCH_ARGS)
+
+bench-growth: $(SET_UP_BENCH) ## Fill five million transfers, and measure again
+	@$(BIN)/python -m tests.load --growth 5000000 $(BENCH_ARGS)
 
 format: $(SET_UP) ## Lay out the code, and mend what can be mended without thinking
 	@$(BIN)/ruff check --fix .

@@ -2,7 +2,7 @@
 # Makes .venv and installs Hishab into it, at the versions of constraints.txt. `make setup` runs it when those change.
 set -eu
 
-WHAT='.[embedded,test]'
+WHAT=${WHAT:-.[embedded,test]}
 NEWEST_FIRST='python3 python3.14 python3.13 python3.12 python3.11 python'
 
 is_new_enough() {

@@ -1,8 +1,9 @@
 """Measure how fast lanes apply what waits (S1-S3), with one lane or several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 
 import psycopg
 
@@ -36,15 +37,30 @@ def measure_hot(stage: Stage) -> Mapping[str, float]:
     return {"S2 into": _applied_per_second(stage, into=hot), "S2 out": _applied_per_second(stage, out_of=hot)}
 
 
-def measure_lanes(stage: Stage, *, lane_count: int) -> Mapping[str, float]:
-    """S1 with another number of lanes, and as many processes that work them."""
+def _with_lanes(stage: Stage, lane_count: int) -> float:
     settings = {"HISHAB_LANE_PROCESSES": str(lane_count)}
     with stage.fresh_system(settings) as system:
         with psycopg.connect(system.database_url, autocommit=True) as connection:
             connection.execute(ADD_LANES, (lane_count,))
         planned = list(islice(payments(stage.wallets, label=f"lanes-{stage.round}"), stage.size.backlog))
-        drained = drain(stage, system, planned, lane_count=lane_count)
-    return {f"{lane_count} lanes": drained.applied_per_second}
+        return drain(stage, system, planned, lane_count=lane_count).applied_per_second
+
+
+def compare_lanes(
+    stage: Stage, counts: Sequence[int], *, rounds: int, done: Callable[[], None]
+) -> dict[str, list[float]]:
+    """Measure each number of lanes in turn, round after round."""
+    figures: dict[str, list[float]] = {}
+    for stage.round in range(1, rounds + 1):
+        for lane_count in counts:
+            stage.say(f"{lane_count} lanes, round {stage.round}")
+            applied_per_second = _with_lanes(stage, lane_count)
+            figures.setdefault(f"applied a second with {lane_count} lanes", []).append(applied_per_second)
+            done()
+    stage.points["throughput by lanes"] = [
+        (float(count), median(values)) for count, values in zip(counts, figures.values(), strict=True)
+    ]
+    return figures
 
 
 def drain(stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1) -> Drained:

@@ -8,7 +8,7 @@ was sent: it shows what the load generator can do, and receives webhooks.
 import argparse
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Annotated, cast
 
 import uvicorn
 import uvloop
@@ -19,11 +19,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from api.caller import FromCaller
+from api.caller import Caller, needs
 from api.main import make_app, wait_for_database
 from api.strict import StrictRoute
 from api.transfers.schemas import NewTransfer
 from hishab.ports import LOOPBACK
+from shared.domain.scope import TRANSFERS_WRITE
 from shared.settings import ApiSettings, read_settings
 from tests.load.generator import END_OF_HEAD, LENGTH
 
@@ -61,7 +62,7 @@ def _trivial() -> FastAPI:
 
 
 @router.post(PATH, status_code=202)
-async def post_trivial(asked: NewTransfer, caller: FromCaller) -> Response:
+async def post_trivial(asked: NewTransfer, caller: Annotated[Caller, needs(TRANSFERS_WRITE)]) -> Response:
     """Check who is calling and what was sent, as `POST /v1/transfers` does, and do nothing."""
     del asked, caller
     return Response(ANSWER, status_code=202, media_type="application/json")

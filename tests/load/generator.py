@@ -21,6 +21,7 @@ from shared.clock import monotonic_seconds
 
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 END_OF_HEAD = b"\r\n\r\n"
+HTTP_PORT = 80
 ANSWER_SECONDS_MAX = 60.0
 CONNECTIONS_MAX = 512
 """Of an open loop, which opens another one when all are busy."""
@@ -181,7 +182,9 @@ def _endlessly(count: int) -> Generator[int]:
 
 async def _connect(server: Server) -> "_Connection":
     where = urlsplit(server.url)
-    _, connection = await asyncio.get_running_loop().create_connection(_Connection, where.hostname, where.port or 80)
+    assert where.hostname, f"{server.url} names no host"
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(_Connection, where.hostname, where.port or HTTP_PORT)
     return connection
 
 

@@ -18,6 +18,8 @@ CONNECTIONS = 64
 TRANSFERS = "/v1/transfers"
 BATCHES = "/v1/transfer-batches"
 BATCH = 1_000
+BATCHES_SHOWN = (10, 100)
+BATCH_CONNECTIONS = 4
 PER_SECOND_GUESSED = 4_000
 WARM_UP = 200
 OPEN_LOOP_SHARE = 0.5
@@ -74,27 +76,13 @@ def measure_singles(stage: Stage) -> Mapping[str, float]:
     return {"S5": len(answers) / (ended_seconds - first_seconds), "S13 api": memory_mb(system.pids["api"])}
 
 
-def measure_batches(stage: Stage, *, batch: int = BATCH, batches: int | None = None) -> Mapping[str, float]:
-    """S4: batches, from the first request to the last ending."""
-    system = stage.system(*EVERYTHING)
-    batches = batches or stage.size.batches
-    planned = [_planned(stage, f"batch-{batch}", count_max=batch) for _ in range(batches)]
-    requests = [
-        system.server.post(BATCHES, {"transfers": [payment.body() for payment in group]}, key=group[0].key)
-        for group in planned
-    ]
-    with stage.checked(system) as found, endings_in(system.database_url) as endings:
-        before = endings.count
-        answers = answered(stage, Job(server=system.server, requests=requests, connections=4))
-        for answer in answers:
-            ids: Sequence[str] = answer.json()["transfer_ids"]
-            found.sent.extend(
-                Sent(payment.key, transfer_id, answer.sent_seconds, answer.answered_seconds)
-                for payment, transfer_id in zip(planned[answer.place], ids, strict=True)
-            )
-        ended_seconds = endings.await_count(before + batch * batches)
-    first_seconds = min(answer.sent_seconds for answer in answers)
-    return {"S4": batch * batches / (ended_seconds - first_seconds)}
+def measure_batches(stage: Stage) -> Mapping[str, float]:
+    """S4: batches of a thousand; for the plot, once, smaller ones."""
+    per_second = _batched_per_second(stage, batch=BATCH)
+    if stage.size.plots and stage.round == 1:
+        smaller = [(float(batch), _batched_per_second(stage, batch=batch)) for batch in BATCHES_SHOWN]
+        stage.points["throughput by batch size"] = [(1.0, stage.latest["S5"]), *smaller, (float(BATCH), per_second)]
+    return {"S4": per_second}
 
 
 def measure_latency(stage: Stage) -> Mapping[str, float]:
@@ -130,6 +118,29 @@ def measure_lone(stage: Stage) -> Mapping[str, float]:
         endings.await_count(before + len(answers))
     waited_ms = [1_000 * (answer.answered_seconds - answer.sent_seconds) for answer in answers]
     return {"S9 p50": percentile(waited_ms, 0.5), "S9 p99": percentile(waited_ms, 0.99)}
+
+
+def _batched_per_second(stage: Stage, *, batch: int) -> float:
+    """Send batches, and count from the first request to the last ending."""
+    system = stage.system(*EVERYTHING)
+    planned = [_planned(stage, f"batch-{batch}", count_max=batch) for _ in range(stage.size.batches)]
+    requests = [
+        system.server.post(BATCHES, {"transfers": [payment.body() for payment in group]}, key=group[0].key)
+        for group in planned
+    ]
+    _warm_up(stage, system)
+    with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = answered(stage, Job(server=system.server, requests=requests, connections=BATCH_CONNECTIONS))
+        for answer in answers:
+            ids: Sequence[str] = answer.json()["transfer_ids"]
+            times = (answer.sent_seconds, answer.answered_seconds)
+            found.sent.extend(
+                Sent(payment.key, transfer_id, *times)
+                for payment, transfer_id in zip(planned[answer.place], ids, strict=True)
+            )
+        ended_seconds = endings.await_count(before + batch * len(requests))
+    return batch * len(requests) / (ended_seconds - min(answer.sent_seconds for answer in answers))
 
 
 def _latencies_ms(stage: Stage, *, share: float) -> list[float]:

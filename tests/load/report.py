@@ -15,6 +15,9 @@ from tests.load.figures import Figures
 from tests.load.machine import sentence
 from tests.load.targets import Kind, Row
 
+WIDTH = 150
+"""Of a table that is not shown in a terminal."""
+
 NOT_JUDGED = ("R2", "R3 publish", "ceiling", "R1 one client")
 """Figures that are shown although no row stands on them."""
 
@@ -55,12 +58,24 @@ def show(console: Console, rows: Sequence[Row], *, reported: Mapping[str, Any]) 
             f"{sign} {number(row.goal)}",
             verdict(row),
         )
-    console.print(table)
+    if rows:
+        console.print(table)
     figures: Figures = reported["figures"]
-    for name in NOT_JUDGED:
-        if name in figures:
-            console.print(f"{_TITLES[name]}: {number(median(figures[name]))}")
+    show_figures(
+        console,
+        {
+            _TITLES.get(name, name): median(values)
+            for name, values in figures.items()
+            if values and (name in NOT_JUDGED or not rows)
+        },
+    )
     _show_correctness(console, reported["correctness"])
+
+
+def show_figures(console: Console, figures: Mapping[str, float]) -> None:
+    """Print figures that nothing is compared with."""
+    for name, value in figures.items():
+        console.print(f"{name}: {number(value)}")
 
 
 def number(value: float | None) -> str:

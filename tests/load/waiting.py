@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 from shared.clock import monotonic_seconds, pause
 from tests.load.generator import Job
@@ -26,13 +27,12 @@ def measure(stage: Stage) -> Mapping[str, float]:
         idle = _busy_percent(stage, system)
         waiters = Job(server=system.server, requests=[get] * stage.size.waiters, connections=stage.size.waiters)
         with ThreadPoolExecutor(max_workers=1) as waiting:
-            answers = waiting.submit(answered, stage, waiters, status=200)
+            answers = waiting.submit(stage.generate, waiters)
             pause(SETTLE_SECONDS)
             busy = _busy_percent(stage, system)
-            waited = [answer.answered_seconds - answer.sent_seconds for answer in answers.result()]
-    if min(waited) < WAIT_SECONDS / 2:
-        stage.say("S14: callers are not made to wait yet")
-        return {}
+            waited = [a.answered_seconds - a.sent_seconds for a in answers.result() if a.status == HTTPStatus.OK]
+    assert len(waited) == stage.size.waiters, f"{stage.size.waiters - len(waited)} were not answered with 200"
+    assert min(waited) > WAIT_SECONDS / 2, f"somebody waited for {min(waited):.1f} s only"
     return {"S14": max(busy - idle, 0.0)}
 
 
