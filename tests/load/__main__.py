@@ -84,7 +84,7 @@ def _plan(asked: argparse.Namespace, *, size: Size) -> Plan:
         return Plan(
             file="growth",
             targets=GROWTH,
-            steps=growth.STEPS + size.rounds,
+            steps=growth.STEPS + size.rounds + 1,
             measure=lambda stage, done: growth.measure(stage, transfers=asked.growth, done=done),
         )
     if asked.mixed:
@@ -111,10 +111,11 @@ def _plan(asked: argparse.Namespace, *, size: Size) -> Plan:
             steps=len(counts) * rounds,
             measure=lambda stage, done: apply.compare_lanes(stage, counts, rounds=rounds, done=done),
         )
-    steps = steps_for(TARGETS, only=frozenset(str(asked.only).split(",")) - {""})
+    only = frozenset(str(asked.only).split(",")) - {""}
+    steps = steps_for(TARGETS, only=only)
     return Plan(
         file="latest",
-        targets=TARGETS,
+        targets=[target for target in TARGETS if not only or target.id in only],
         steps=sum(rounds if name in EACH_ROUND else name in ONCE for name in steps),
         measure=lambda stage, done: run(stage, steps, rounds=rounds, done=done),
     )

@@ -63,10 +63,12 @@ def compare_lanes(
     return figures
 
 
-def drain(stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1) -> Drained:
+def drain(
+    stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1, whole: bool = True
+) -> Drained:
     """Accept while all lanes are held, let go of them, and wait until everything has ended."""
     system.start(*BACKGROUND)
-    with stage.checked(system), endings_in(system.database_url) as endings:
+    with stage.checked(system, whole=whole), endings_in(system.database_url) as endings:
         due = endings.count + len(planned)
         with lanes_held(system.database_url):
             accepting_seconds = accept_all(system.database_url, planned)

@@ -1,6 +1,7 @@
 """Measure what callers see: accepting, single transfers, batches, latency under load and alone (S4-S6, S8, S9)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count, islice
 
 import psycopg
@@ -50,15 +51,17 @@ def measure_bare(stage: Stage) -> Mapping[str, float]:
 
 def measure_accepting(stage: Stage) -> Mapping[str, float]:
     """S6: single POSTs, while nobody applies them."""
-    system = stage.system("api")
+    system = stage.system(*EVERYTHING)
     planned = _planned(stage, "accept", count_max=_enough(stage))
     _warm_up(stage, system)
+    stage.system("api")
     with stage.checked(system) as found, endings_in(system.database_url) as endings:
+        before = endings.count
         answers = answered(stage, _single_job(system.server, planned, seconds=stage.size.seconds))
         found.sent.extend(_sent(planned, answers))
         stage.system(*EVERYTHING)
         system.wake(1)
-        endings.await_count(len(answers))
+        endings.await_count(before + len(answers))
     return {"S6": len(answers) / _lasted(answers)}
 
 
@@ -175,6 +178,7 @@ def _shown(values: Sequence[float]) -> tuple[float, ...]:
 
 def _endlessly(stage: Stage, server: Server, request: bytes) -> float:
     job = Job(server=server, requests=[request], connections=CONNECTIONS, seconds_max=stage.size.seconds, endless=True)
+    answered(stage, replace(job, requests=[request] * WARM_UP, endless=False))
     answers = answered(stage, job)
     return len(answers) / _lasted(answers)
 
@@ -186,14 +190,11 @@ def _single_job(server: Server, planned: Sequence[Payment], *, seconds: float) -
 
 def _warm_up(stage: Stage, system: System) -> None:
     """Let a process that has just started meet its first requests, which are slower, before it is measured."""
-    if "lanes" in system.lives:
-        planned = _planned(stage, "warm-up", count_max=WARM_UP)
-        with endings_in(system.database_url) as endings:
-            before = endings.count
-            answers = answered(stage, _single_job(system.server, planned, seconds=60))
-            endings.await_count(before + len(answers))
-    else:
-        stage.generate(Job(server=system.server, requests=[system.server.post(TRANSFERS, {})] * WARM_UP))
+    planned = _planned(stage, "warm-up", count_max=WARM_UP)
+    with endings_in(system.database_url) as endings:
+        before = endings.count
+        answers = answered(stage, _single_job(system.server, planned, seconds=60))
+        endings.await_count(before + len(answers))
 
 
 def _planned(stage: Stage, label: str, *, count_max: int) -> list[Payment]:

@@ -106,9 +106,9 @@ class Stage:
         self._system = None
 
     @contextmanager
-    def checked(self, system: System) -> Generator[Audited]:
-        """Audit a scenario, and add what is wrong to the faults of the run."""
-        with audited(system.database_url) as found:
+    def checked(self, system: System, *, whole: bool = True) -> Generator[Audited]:
+        """Audit a scenario, and add what is wrong to the faults of the run; `audited` describes `whole`."""
+        with audited(system.database_url, whole=whole) as found:
             yield found
         self.faults = self.faults.plus(found.faults)
 
