@@ -69,7 +69,7 @@ def _measured(plan: Plan, *, size: Size, console: Console, results: Path, writes
     compared = rows(plan.targets, figures=figures)
     reported = report(compared, machine=machine, figures=figures, faults=stage.faults, points=stage.points)
     show(console, compared, reported=reported)
-    problems = plan.problems({name: median(values) for name, values in figures.items() if values})
+    problems = stage.problems + plan.problems({name: median(values) for name, values in figures.items() if values})
     for problem in problems:
         console.print(problem, style="red")
     if writes:

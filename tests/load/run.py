@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+import psycopg
+
 from tests.load import apply, celery_messages, memory, over_http, waiting
 from tests.load.stage import Stage
 from tests.load.targets import Target
@@ -63,7 +65,13 @@ def run(stage: Stage, steps: Sequence[str], *, rounds: int, done: Callable[[], N
 
     def measure(name: str, step: Step) -> None:
         stage.say(name)
-        found = step(stage)
+        try:
+            found = step(stage)
+        except (AssertionError, KeyError, OSError, psycopg.Error) as error:
+            # The rest is still worth having; a row whose rounds are not whole is not judged, and the run has failed.
+            stage.problems.append(f"{name} in round {stage.round}: {type(error).__name__}: {error}")
+            stage.end_round()
+            found = {}
         stage.latest.update(found)
         for figure, value in found.items():
             figures[figure].append(value)

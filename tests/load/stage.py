@@ -58,6 +58,7 @@ class Stage:
 
     Attributes:
         faults: Of all scenarios so far.
+        problems: What could not be measured, and why.
         latest: The last figure of each name, for scenarios whose load depends on what another one reached.
         say: Shows in a line what is being done.
         round: Which one this is, from 1.
@@ -73,6 +74,7 @@ class Stage:
     reference: Reference
     say: Callable[[str], None]
     round: int = 1
+    problems: list[str] = field(default_factory=list[str])
     faults: Faults = field(default_factory=Faults)
     latest: dict[str, float] = field(default_factory=dict[str, float])
     points: dict[str, list[tuple[float, ...]]] = field(default_factory=dict[str, list[tuple[float, ...]]])
