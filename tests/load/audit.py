@@ -19,8 +19,11 @@ COUNT_QUEUED = "SELECT count(*) FROM queue"
 
 READ_TRANSFERS = """
 SELECT transfers.id::text, transfers.idempotency_key, source_wallet_id::text, destination_wallet_id::text, amount,
-       array(SELECT failure_code FROM events WHERE events.transfer_id = transfers.id ORDER BY number)
-FROM transfers WHERE position > %s ORDER BY position
+       array(SELECT failure_code FROM events WHERE events.transfer_id = transfers.id ORDER BY number),
+       row_number() OVER (ORDER BY ended.created_at, ended.lane, ended.number)
+FROM transfers
+LEFT JOIN events AS ended ON ended.transfer_id = transfers.id AND ended.version = 2
+WHERE transfers.position > %s ORDER BY transfers.position
 """
 
 READ_ENTRIES = """
@@ -59,8 +62,8 @@ def audited(database_url: str, *, whole: bool = True) -> Generator[Audited]:
         if whole:
             violations.extend(str(violation) for violation in invariants.find_violations(connection))
         rows = [
-            Row(transfer_id, key, source, destination, amount, tuple(endings))
-            for transfer_id, key, source, destination, amount, endings in connection.execute(
+            Row(transfer_id, key, source, destination, amount, tuple(endings), turn)
+            for transfer_id, key, source, destination, amount, endings, turn in connection.execute(
                 READ_TRANSFERS, (last_position,)
             )
         ]

@@ -1,12 +1,15 @@
 """Find what a ledger did wrong with the load: lost, doubled, out of order, wrongly refused or wrongly paid. Pure.
 
-The expectation is that of one clerk who works alone, in order of acceptance, with the balances that there were before.
+The expectation is that of one clerk who works alone, with the balances that there were before, in the order in which
+transfers were applied; and that order has to be the one in which they were accepted. What was under way at the same time
+has no order, so where it is known when requests were sent and answered, only what was sent after an answer comes later.
 Nothing of the project's own deciding is used: a defect there must not excuse itself.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 NAMED_MAX = 5
@@ -23,7 +26,11 @@ class Sent(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A transfer as the ledger has it, with its endings (one each, if all is well): None or a failure's code."""
+    """A transfer as the ledger has it, with its endings (one each, if all is well): None or a failure's code.
+
+    Attributes:
+        turn: Its place in the order in which transfers ended.
+    """
 
     transfer_id: str
     key: str | None
@@ -31,6 +38,7 @@ class Row(NamedTuple):
     destination: str
     amount: int
     endings: tuple[str | None, ...]
+    turn: int
 
 
 class Entry(NamedTuple):
@@ -93,15 +101,15 @@ def check(
         rows: Every transfer since `before`, in order of acceptance.
         entries: Their entries, those of one wallet in its own order.
         before: What the wallets held.
-        sent: What was answered with a 202; empty where nothing was sent over HTTP.
+        sent: What was answered with a 202; empty where one connection accepted everything in order of `rows`.
         violations: What the audit found.
     """
     entries = tuple(entries)
     found = {
         "lost": [*_lost(rows, sent=sent)],
         "doubled": [*_doubled(rows, entries=entries, sent=sent)],
-        "out_of_order": [*_out_of_order(rows, entries=entries), *_overtaken(rows, sent=sent)],
-        **_misjudged(rows, before=before),
+        "out_of_order": [*_out_of_turn(rows, entries=entries), *_out_of_order(rows, sent=sent)],
+        **_misjudged(sorted(rows, key=lambda row: row.turn), before=before),
         "violations": list(violations),
     }
     named = tuple(f"{kind}: {case}" for kind, cases in found.items() for case in cases[:NAMED_MAX])
@@ -140,32 +148,49 @@ def _doubled(rows: Sequence[Row], *, entries: Sequence[Entry], sent: Sequence[Se
             yield f"{key} is the key of {len(named)} transfers"
 
 
-def _out_of_order(rows: Sequence[Row], *, entries: Sequence[Entry]) -> Iterable[str]:
-    """Find debits of a wallet that were not applied in the order they were accepted."""
-    places = {row.transfer_id: place for place, row in enumerate(rows)}
+def _out_of_turn(rows: Sequence[Row], *, entries: Sequence[Entry]) -> Iterable[str]:
+    """Find debits of a wallet whose entries stand in another order than their endings."""
+    turns = {row.transfer_id: row.turn for row in rows}
     last: dict[str, int] = {}
     for entry in entries:
-        if entry.amount < 0 and (place := places.get(entry.transfer_id)) is not None:
-            if place < last.get(entry.wallet, -1):
-                yield f"{entry.transfer_id} left {entry.wallet} after one that was accepted later"
-            last[entry.wallet] = place
+        if entry.amount < 0 and (turn := turns.get(entry.transfer_id)) is not None:
+            if turn < last.get(entry.wallet, -1):
+                yield f"{entry.transfer_id} left {entry.wallet} after one that ended later"
+            last[entry.wallet] = turn
 
 
-def _overtaken(rows: Sequence[Row], *, sent: Sequence[Sent]) -> Iterable[str]:
-    """Find what was sent after something had been answered, and was yet accepted before it."""
-    asked_seconds: dict[str, float] = defaultdict(lambda: float("inf"))
-    told_seconds: dict[str, float] = defaultdict(lambda: float("inf"))
-    for answered in sent:
-        # One key may have been sent several times: which of them was accepted is not known.
-        transfer_id = answered.transfer_id
-        asked_seconds[transfer_id] = min(asked_seconds[transfer_id], answered.sent_seconds)
-        told_seconds[transfer_id] = min(told_seconds[transfer_id], answered.answered_seconds)
+def _out_of_order(rows: Sequence[Row], *, sent: Sequence[Sent]) -> Iterable[str]:
+    """Find transfers that were accepted, or applied to their wallet, before one that has to be before them."""
+    accepted = [row.transfer_id for row in rows]
+    applied: dict[str, list[str]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.turn):
+        applied[row.source].append(row.transfer_id)
+    if not sent:
+        places = {transfer_id: place for place, transfer_id in enumerate(accepted)}
+        for order in applied.values():
+            yield from (later for earlier, later in pairwise(order) if places[later] < places[earlier])
+        return
+    under_way = _under_way(sent)
+    for order in (accepted, *applied.values()):
+        yield from _overtaking([t for t in order if t in under_way], under_way=under_way)
+
+
+def _under_way(sent: Sequence[Sent]) -> Mapping[str, tuple[float, float]]:
+    """Say from when to when each was under way; of a key that was sent several times, which one made it is not known."""
+    found: dict[str, tuple[float, float]] = {}
+    for one in sent:
+        asked_seconds, told_seconds = found.get(one.transfer_id, (one.sent_seconds, one.answered_seconds))
+        found[one.transfer_id] = min(asked_seconds, one.sent_seconds), min(told_seconds, one.answered_seconds)
+    return found
+
+
+def _overtaking(order: Sequence[str], *, under_way: Mapping[str, tuple[float, float]]) -> Iterable[str]:
     earliest_told_seconds = float("inf")
-    for row in reversed(rows):
-        if row.transfer_id in asked_seconds:
-            if earliest_told_seconds < asked_seconds[row.transfer_id]:
-                yield f"{row.transfer_id} has come after what was sent only when it had been answered"
-            earliest_told_seconds = min(earliest_told_seconds, told_seconds[row.transfer_id])
+    for transfer_id in reversed(order):
+        asked_seconds, told_seconds = under_way[transfer_id]
+        if earliest_told_seconds < asked_seconds:
+            yield f"{transfer_id} is before one that had been answered when it was sent"
+        earliest_told_seconds = min(earliest_told_seconds, told_seconds)
 
 
 def _misjudged(rows: Sequence[Row], *, before: Mapping[str, Balance]) -> dict[str, list[str]]:

@@ -63,26 +63,28 @@ def run(stage: Stage, steps: Sequence[str], *, rounds: int, done: Callable[[], N
     """Measure, round after round; `done` is called after each step."""
     figures: dict[str, list[float]] = defaultdict(list)
 
-    def measure(name: str, step: Step) -> None:
-        stage.say(name)
-        try:
-            found = step(stage)
-        except (AssertionError, KeyError, OSError, psycopg.Error) as error:
-            # The rest is still worth having; a row whose rounds are not whole is not judged, and the run has failed.
-            stage.problems.append(f"{name} in round {stage.round}: {type(error).__name__}: {error}")
-            stage.end_round()
-            found = {}
-        stage.latest.update(found)
-        for figure, value in found.items():
-            figures[figure].append(value)
-        done()
+    def measure(steps_now: Mapping[str, Step]) -> None:
+        for name in steps:
+            if name in steps_now:
+                for figure, value in _attempted(stage, name, step=steps_now[name]).items():
+                    figures[figure].append(value)
+                done()
 
     for stage.round in range(1, rounds + 1):
-        for name in steps:
-            if name in EACH_ROUND:
-                measure(name, EACH_ROUND[name])
+        measure(EACH_ROUND)
         stage.end_round()
-    for name in steps:
-        if name in ONCE:
-            measure(name, ONCE[name])
+    measure(ONCE)
     return figures
+
+
+def _attempted(stage: Stage, name: str, *, step: Step) -> Mapping[str, float]:
+    stage.say(name)
+    try:
+        found = step(stage)
+    except (AssertionError, KeyError, OSError, psycopg.Error) as error:
+        # The rest is still worth having; a row whose rounds are not whole is not judged, and the run has failed.
+        stage.problems.append(f"{name} in round {stage.round}: {type(error).__name__}: {error}")
+        stage.end_round()
+        return {}
+    stage.latest.update(found)
+    return found

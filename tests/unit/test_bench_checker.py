@@ -12,10 +12,10 @@ class Ledger:
     """Two transfers out of `a`, one that `b` has no funds for, and one into `b` before another out of it."""
 
     rows: tuple[Row, ...] = (
-        Row("t1", "k1", "a", "b", 10, (None,)),
-        Row("t2", "k2", "a", "c", 10, (None,)),
-        Row("t3", "k3", "b", "c", 11, ("insufficient_funds",)),
-        Row("t4", None, "b", "c", 10, (None,)),
+        Row("t1", "k1", "a", "b", 10, (None,), 1),
+        Row("t2", "k2", "a", "c", 10, (None,), 2),
+        Row("t3", "k3", "b", "c", 11, ("insufficient_funds",), 3),
+        Row("t4", None, "b", "c", 10, (None,), 4),
     )
     entries: tuple[Entry, ...] = (
         Entry("a", "t1", -10),
@@ -81,7 +81,7 @@ def test_money_that_has_moved_twice_is_doubled() -> None:
 
 def test_a_key_that_was_answered_with_two_transfers_is_doubled() -> None:
     ledger = Ledger()
-    rows = (*ledger.rows, Row("t5", None, "a", "b", 99, ("insufficient_funds",)))
+    rows = (*ledger.rows, Row("t5", None, "a", "b", 99, ("insufficient_funds",), 5))
     assert found(replace(ledger, rows=rows, sent=(*ledger.sent, Sent("k1", "t5", 9, 10)))) == {"doubled": 1}
 
 
@@ -90,16 +90,40 @@ def test_a_key_that_was_answered_twice_with_the_same_transfer_is_a_replay() -> N
     assert found(replace(ledger, sent=(*ledger.sent, Sent("k1", "t1", 9, 10)))) == {}
 
 
-def test_debits_that_were_applied_in_another_order_than_accepted_are_out_of_order() -> None:
+def test_entries_that_stand_in_another_order_than_the_endings_are_out_of_order() -> None:
     ledger = Ledger()
     entries = (ledger.entries[1], ledger.entries[0], *ledger.entries[2:])
     assert found(replace(ledger, entries=entries)) == {"out_of_order": 1}
 
 
+def swapped(ledger: Ledger) -> Ledger:
+    """The same, but that the second transfer out of `a` was applied before the first."""
+    first, second, *others = ledger.rows
+    rows = (first._replace(turn=2), second._replace(turn=1), *others)
+    return replace(ledger, rows=rows, entries=(ledger.entries[1], ledger.entries[0], *ledger.entries[2:]))
+
+
+def test_what_was_applied_before_something_answered_when_it_was_sent_is_out_of_order() -> None:
+    ledger = swapped(Ledger())
+    sent = (ledger.sent[0], ledger.sent[1]._replace(sent_seconds=3.5), *ledger.sent[2:])
+    assert found(replace(ledger, sent=sent)) == {"out_of_order": 1}
+
+
+def test_what_was_under_way_at_the_same_time_may_be_applied_either_way() -> None:
+    assert found(swapped(Ledger())) == {}
+
+
+def test_without_requests_what_is_applied_in_another_order_than_accepted_is_out_of_order() -> None:
+    assert found(replace(swapped(Ledger()), sent=())) == {"out_of_order": 1}
+    assert found(replace(Ledger(), sent=())) == {}
+
+
 def test_what_was_accepted_before_something_that_had_been_answered_earlier_is_out_of_order() -> None:
     ledger = Ledger()
-    sent = (Sent("k1", "t1", 5, 6), Sent("k2", "t2", 1, 2), *ledger.sent[2:])
-    assert found(replace(ledger, sent=sent)) == {"out_of_order": 1}
+    sent = (*ledger.sent[:2], Sent("k3", "t3", 9, 10), ledger.sent[3])
+    rows = (*ledger.rows[:3], ledger.rows[3]._replace(source="c", destination="a"))
+    entries = (*ledger.entries[:3], Entry("c", "t2", 10), Entry("c", "t4", -10), Entry("a", "t4", 10))
+    assert found(replace(ledger, rows=rows, entries=entries, sent=sent)) == {"out_of_order": 1}
 
 
 def test_what_was_under_way_at_the_same_time_has_no_order() -> None:
