@@ -1,9 +1,10 @@
 """Find what a ledger did wrong with the load: lost, doubled, out of order, wrongly refused or wrongly paid. Pure.
 
 The expectation is that of one clerk who works alone, with the balances that there were before, in the order in which
-transfers were applied; and that order has to be the one in which they were accepted. What was under way at the same time
-has no order, so where it is known when requests were sent and answered, only what was sent after an answer comes later.
-Nothing of the project's own deciding is used: a defect there must not excuse itself.
+transfers were applied; and that order has to be the one in which they were accepted. Requests under way at the same
+time have no mutual order: where it is known when they were sent and answered, only what was sent after an answer has to
+come later, and the items of a batch in the order of its list. Nothing of the project's own deciding is used: a defect
+there must not excuse itself.
 """
 
 from collections import Counter, defaultdict
@@ -172,11 +173,13 @@ def _out_of_order(rows: Sequence[Row], *, sent: Sequence[Sent]) -> Iterable[str]
         return
     under_way = _under_way(sent)
     for order in (accepted, *applied.values()):
-        yield from _overtaking([t for t in order if t in under_way], under_way=under_way)
+        known = [transfer_id for transfer_id in order if transfer_id in under_way]
+        yield from _overtaking(known, under_way=under_way)
+        yield from _within_batches(known, under_way=under_way)
 
 
 def _under_way(sent: Sequence[Sent]) -> Mapping[str, tuple[float, float]]:
-    """Say from when to when each was under way; of a key that was sent several times, which one made it is not known."""
+    """Say from when to when each was under way; of a key sent several times, nobody knows which request made it."""
     found: dict[str, tuple[float, float]] = {}
     for one in sent:
         asked_seconds, told_seconds = found.get(one.transfer_id, (one.sent_seconds, one.answered_seconds))
@@ -191,6 +194,17 @@ def _overtaking(order: Sequence[str], *, under_way: Mapping[str, tuple[float, fl
         if earliest_told_seconds < asked_seconds:
             yield f"{transfer_id} is before one that had been answered when it was sent"
         earliest_told_seconds = min(earliest_told_seconds, told_seconds)
+
+
+def _within_batches(order: Sequence[str], *, under_way: Mapping[str, tuple[float, float]]) -> Iterable[str]:
+    """Find items of a batch that stand in another order than in its list. No two requests share both their times."""
+    listed = {transfer_id: place for place, transfer_id in enumerate(under_way)}
+    last: dict[tuple[float, float], int] = {}
+    for transfer_id in order:
+        request, place = under_way[transfer_id], listed[transfer_id]
+        if place < last.get(request, -1):
+            yield f"{transfer_id} is after one that stands later in its batch"
+        last[request] = place
 
 
 def _misjudged(rows: Sequence[Row], *, before: Mapping[str, Balance]) -> dict[str, list[str]]:

@@ -113,6 +113,13 @@ def test_what_was_under_way_at_the_same_time_may_be_applied_either_way() -> None
     assert found(swapped(Ledger())) == {}
 
 
+def test_items_of_a_batch_that_are_applied_in_another_order_than_listed_are_out_of_order() -> None:
+    ledger = Ledger()
+    sent = (Sent("k1", "t1", 1, 3), Sent("k2", "t2", 1, 3), *ledger.sent[2:])
+    assert found(replace(ledger, sent=sent)) == {}
+    assert found(replace(swapped(ledger), sent=sent)) == {"out_of_order": 1}
+
+
 def test_without_requests_what_is_applied_in_another_order_than_accepted_is_out_of_order() -> None:
     assert found(replace(swapped(Ledger()), sent=())) == {"out_of_order": 1}
     assert found(replace(Ledger(), sent=())) == {}
