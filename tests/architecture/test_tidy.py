@@ -62,6 +62,7 @@ RULES: Final[Mapping[Rule, tuple[str, ...]]] = {
 
 ALLOWED: Final[Mapping[tuple[Rule, str, str], str]] = {
     (functions_are_short, FIRST_MIGRATION, "_create_tables"): "a frozen list of tables",
+    (file_is_short, "shared/database/tables.py", ""): "one list: who reads a table wants to see its neighbours",
     (sql_is_constant, FIRST_MIGRATION, "execute"): "one trigger a table; names cannot be parameters, and are ours",
 }
 """What may break a rule: (rule, path, subject of the finding) and the reason. One that is no longer needed fails."""
