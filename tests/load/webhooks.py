@@ -1,6 +1,7 @@
 """Measure S12: how many webhooks a second go to a local receiver, beside a bare aiohttp loop that posts the same.
 
-`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS]]`, with a fresh, migrated database.
+`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS] | memory]`, with a fresh, migrated database; `memory` watches
+the worker's over 100,000 deliveries instead.
 """
 
 import asyncio
@@ -64,6 +65,21 @@ def measure(database_url: str, *, count: int = 10_000, endpoints: int = 1, broke
                 eventually(lambda: not _pending(connection), seconds_max=END_SECONDS_MAX)
                 rss_mb = resident_mb(process.pid)
             return Rates(ours=_delivered_per_second(connection, count), bare=bare, worker_rss_mb=rss_mb)
+
+
+def memory_mb(database_url: str, *, count: int = 100_000, steps: int = 10, broker_url: str = NO_BROKER) -> list[float]:
+    """Deliver so many from one process, and give its resident memory after each step."""
+    seen: list[float] = []
+    with (
+        sink() as port,
+        psycopg.connect(database_url, autocommit=True) as connection,
+        worker(database_url, broker_url=broker_url) as process,
+    ):
+        for _ in range(steps):
+            owe_events(connection, f"http://127.0.0.1:{port}/hooks", count=count // steps, endpoints=10)
+            eventually(lambda: not _pending(connection), seconds_max=END_SECONDS_MAX)
+            seen.append(resident_mb(process.pid))
+    return seen
 
 
 def bare_per_second(url: str, *, count: int, at_once: int = 16) -> float:
@@ -174,8 +190,11 @@ def _delivered_per_second(connection: psycopg.Connection, count: int) -> float:
 
 
 def main() -> None:
-    """Measure rounds in turns, and print each and the median ratio."""
+    """Measure rounds in turns, and print each and the median ratio; or the memory."""
     database_url, *numbers = sys.argv[1:]
+    if numbers == ["memory"]:
+        sys.stdout.write(json.dumps({"memory_mb": memory_mb(database_url)}) + "\n")
+        return
     count, rounds = (int(text) for text in [*numbers, *("10000", "3")[len(numbers) :]])
     measured = [measure(database_url, count=count) for _ in range(rounds)]
     for rates in measured:
