@@ -1,7 +1,7 @@
 """Measure S12: how many webhooks a second go to a local receiver, beside a bare aiohttp loop that posts the same.
 
-`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS] | memory]`, with a fresh, migrated database; `memory` watches
-the worker's over 100,000 deliveries instead.
+`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS] | memory]`, with a fresh, migrated database; `memory`
+watches the worker's over 100,000 deliveries instead.
 """
 
 import asyncio
