@@ -1,5 +1,6 @@
 """Show callers their feed: what webhooks tell, for those who would rather ask, or who missed some."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,11 +15,11 @@ from api.parts import InTransaction
 from api.strict import StrictRoute
 from api.webhook_endpoints.schemas import EventType
 from shared.database.feed import FeedEvent, read_feed
-from shared.database.transfers import read_transfers
+from shared.database.transfers import StandingTransfer, read_transfers
 from shared.domain import webhook, wire
 from shared.domain.errors import CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
 from shared.domain.scope import EVENTS_READ
-from shared.domain.transfer import Ending, FailureCode, Transfer
+from shared.domain.transfer import Ending, FailureCode
 from shared.identifiers import event_name
 
 router = APIRouter(tags=["events"], route_class=StrictRoute, generate_unique_id_function=operation_id)
@@ -42,7 +43,7 @@ async def get_events(
     after: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
     limit: Limit = 20,
 ) -> Response:
-    """Read what happened to one's transfers, oldest first: the very bodies that webhooks bring.
+    """Read what happened to one's transfers and endpoints, oldest first: the very bodies that webhooks bring.
 
     There is always a `next_cursor`: keep it, and come back with it for what has happened since. `has_more` says that
     there may be more already, also behind a page that is short or empty. No event is ever skipped.
@@ -51,8 +52,8 @@ async def get_events(
     listing = Listing(name="events", owner_id=str(caller.owner_id), filters=wanted)
     numbers = listing.position(after, read=_lane_numbers) or {}
     page = await read_feed(tx, caller.owner_id, after=numbers, types=wanted, limit=limit)
-    found = await read_transfers(tx, {event.transfer_id for event in page.events})
-    bodies = [_body(event, found[event.transfer_id].transfer, viewer_id=caller.owner_id) for event in page.events]
+    found = await read_transfers(tx, {event.transfer_id for event in page.events if event.transfer_id is not None})
+    bodies = [_body(event, found, viewer_id=caller.owner_id) for event in page.events]
     next_cursor = listing.cursor(",".join(f"{lane}:{number}" for lane, number in sorted(page.numbers.items())))
     query = urlencode({"types": types or [], "after": next_cursor, "limit": limit}, doseq=True)
     return Response(
@@ -67,10 +68,14 @@ def _feed(bodies: list[bytes], **rest: Any) -> bytes:  # noqa: ANN401 (what JSON
     return b'{"data":[' + b",".join(bodies) + b"]," + wire.to_json(rest)[1:]
 
 
-def _body(event: FeedEvent, transfer: Transfer, *, viewer_id: UUID) -> bytes:
+def _body(event: FeedEvent, found: Mapping[UUID, StandingTransfer], *, viewer_id: UUID) -> bytes:
+    if event.transfer_id is None:
+        return webhook.message(event_name(event.id), event_type=event.type, at=event.created_at, data=event.data or {})
     code = FailureCode(event.failure_code) if event.failure_code else None
     ending = Ending(failure_code=code, at=event.created_at)
-    return webhook.body(event_name(event.id), transfer=transfer, ending=ending, viewer_id=viewer_id)
+    return webhook.body(
+        event_name(event.id), transfer=found[event.transfer_id].transfer, ending=ending, viewer_id=viewer_id
+    )
 
 
 def _lane_numbers(text: str) -> dict[int, int]:

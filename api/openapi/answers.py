@@ -1,24 +1,20 @@
 """Say what every operation answers when all goes well: its shape, a real example, its headers, and where it leads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from api.openapi import shapes
+from api.openapi.answer import CURSOR, LOCATION, RETRY_AFTER, Answer, page, shown
+from api.openapi.webhook_answers import WEBHOOK_ANSWERS, WEBHOOK_REQUESTS
 
 WALLET_ID: Final = "0198c0de-1b2c-7d3e-8f40-5a6b7c8d9e01"
 OTHER_WALLET_ID: Final = "0198c0de-2c3d-7e4f-9051-6b7c8d9e0f12"
 TRANSFER_ID: Final = "0198c0df-3d4e-7f50-a162-7c8d9e0f1a23"
 OWNER_ID: Final = "0198c0de-0a1b-7c2d-8e3f-4a5b6c7d8e9f"
-ENDPOINT_ID: Final = "0198c0e0-4e5f-7061-b273-8d9e0f1a2b34"
 AUDIT_ID: Final = "0198c0e1-5f60-7172-8384-9e0f1a2b3c45"
-DELIVERY_ID: Final = "0198c0e2-6071-7283-9495-0f1a2b3c4d56"
 EVENT_ID: Final = "evt_0198c0df718273949506a7b8c9d0e1f2"
 AT: Final = "2026-05-04T09:30:00.123456Z"
 LATER: Final = "2026-05-04T09:30:00.145678Z"
-CURSOR: Final = "MTcuOWYyYzRhNmI4ZDBlMWYzYQ"
 
 QUEUED: Final[dict[str, Any]] = {
     "id": TRANSFER_ID,
@@ -73,23 +69,6 @@ OPERATORS_WALLET: Final = {
     "entry_count": 0,
 }
 USER: Final = {"id": OWNER_ID, "name": "Rina", "email": "rina@example.org", "created_at": AT}
-ENDPOINT: Final[dict[str, Any]] = {
-    "id": ENDPOINT_ID,
-    "url": "https://example.org/hooks",
-    "event_types": ["transfer.succeeded"],
-    "description": "the shop",
-    "created_at": AT,
-}
-DELIVERY: Final[dict[str, Any]] = {
-    "id": DELIVERY_ID,
-    "event_id": EVENT_ID,
-    "event_type": "transfer.succeeded",
-    "status": "delivered",
-    "attempts": [{"number": 1, "started_at": LATER, "duration_ms": 42, "http_status": 204, "error": None}],
-    "next_attempt_at": None,
-    "created_at": LATER,
-    "finished_at": LATER,
-}
 AUDIT: Final[dict[str, Any]] = {
     "id": AUDIT_ID,
     "status": "queued",
@@ -113,51 +92,13 @@ EVENT_FAILED: Final[dict[str, Any]] = {
     "data": {**FAILED, "previous_status": "queued"},
 }
 
-LOCATION: Final = {"Location": "Where to look for it."}
-RETRY_AFTER: Final = {"Retry-After": "Seconds to wait before asking again."}
-LINK: Final = {"Link": '`rel="next"`: the next page, if there is one.'}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What one status brings.
-
-    Attributes:
-        shapes: Of the body, one of these; none for no body.
-        examples: By name; each is of one of the shapes.
-        headers: What each says, by name.
-        leads_to: Operations, each with the parameter that takes the body's `id`.
-    """
-
-    description: str
-    shapes: tuple[type[BaseModel], ...] = ()
-    examples: Mapping[str, object] = field(default_factory=dict[str, object])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    leads_to: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def _shown(
-    shape: type[BaseModel], example: object, *, headers: Mapping[str, str] | None = None, description: str = "It is."
-) -> Answer:
-    return Answer(description=description, shapes=(shape,), examples={"example": example}, headers=headers or {})
-
-
-def _page(shape: type[BaseModel], row: object) -> Answer:
-    example = {"data": [row], "has_more": True, "next_cursor": CURSOR}
-    return _shown(shape, example, headers=LINK, description="A page, newest first.")
-
-
 _TO_TRANSFER: Final = {"get_transfer": "transfer_id", "get_transfer_events": "transfer_id"}
 _TO_WALLET: Final = {"get_wallet": "wallet_id", "get_entries": "wallet_id"}
-_TO_ENDPOINT: Final = {
-    "get_endpoint": "endpoint_id",
-    "get_deliveries": "endpoint_id",
-    "remove_endpoint": "endpoint_id",
-}
 
 ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
+    **WEBHOOK_ANSWERS,
     "post_token": {
-        200: _shown(
+        200: shown(
             shapes.Token,
             {
                 "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ.…",
@@ -170,15 +111,15 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
         )
     },
     "post_user": {
-        201: _shown(
+        201: shown(
             shapes.SignedUpUser,
             {**USER, "wallet_id": OTHER_WALLET_ID, "opening_grant": {**SUCCEEDED, "metadata": None}},
             description="Signed up.",
         )
     },
-    "get_me": {200: _shown(shapes.User, USER, description="The caller.")},
+    "get_me": {200: shown(shapes.User, USER, description="The caller.")},
     "get_my_balance": {
-        200: _shown(
+        200: shown(
             shapes.Balance,
             {"wallet_id": WALLET_ID, "currency": "BDT", "balance": 500_000},
             description="What the wallet holds.",
@@ -200,10 +141,10 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
             leads_to=_TO_WALLET,
         ),
     },
-    "get_wallets": {200: _page(shapes.WalletPage, WALLET)},
-    "get_wallet": {200: _shown(shapes.Wallet, WALLET, description="The wallet.")},
+    "get_wallets": {200: page(shapes.WalletPage, WALLET)},
+    "get_wallet": {200: shown(shapes.Wallet, WALLET, description="The wallet.")},
     "get_entries": {
-        200: _page(
+        200: page(
             shapes.EntryPage,
             {
                 "number": 1,
@@ -215,7 +156,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
         )
     },
     "get_currencies": {
-        200: _shown(shapes.Currencies, {"data": [{"code": "BDT", "exponent": 2}]}, description="The currencies.")
+        200: shown(shapes.Currencies, {"data": [{"code": "BDT", "exponent": 2}]}, description="The currencies.")
     },
     "post_transfer": {
         202: Answer(
@@ -231,7 +172,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
             leads_to=_TO_TRANSFER,
         )
     },
-    "get_transfers": {200: _page(shapes.TransferPage, SUCCEEDED)},
+    "get_transfers": {200: page(shapes.TransferPage, SUCCEEDED)},
     "get_transfer": {
         200: Answer(
             description="The transfer as it stands, also if it failed.",
@@ -241,7 +182,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
         )
     },
     "get_transfer_events": {
-        200: _shown(
+        200: shown(
             shapes.History,
             {
                 "data": [
@@ -259,33 +200,21 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
         )
     },
     "get_events": {
-        200: _shown(
+        200: shown(
             shapes.EventPage,
             {"data": [EVENT_SUCCEEDED], "has_more": False, "next_cursor": CURSOR},
             headers={"Link": '`rel="next"`: what comes after this page, now or later.'},
             description="A page, oldest first.",
         )
     },
-    "post_endpoint": {
-        201: Answer(
-            description="Added. The secret is shown this once.",
-            shapes=(shapes.NewEndpointShown,),
-            examples={"added": {**ENDPOINT, "secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}},
-            leads_to=_TO_ENDPOINT,
-        )
-    },
-    "get_endpoints": {200: _page(shapes.EndpointPage, ENDPOINT)},
-    "get_endpoint": {200: _shown(shapes.Endpoint, ENDPOINT, description="The endpoint.")},
-    "remove_endpoint": {204: Answer(description="Deleted.")},
-    "get_deliveries": {200: _page(shapes.DeliveryPage, DELIVERY)},
     "get_system_balance": {
-        200: _shown(
+        200: shown(
             shapes.SystemBalance,
             {"data": [{"currency": "BDT", "balance": 500_000}]},
             description="How much was issued, per currency.",
         )
     },
-    "get_unprocessable_transfers": {200: _page(shapes.UnprocessableTransferPage, UNPROCESSABLE)},
+    "get_unprocessable_transfers": {200: page(shapes.UnprocessableTransferPage, UNPROCESSABLE)},
     "post_audit": {
         202: Answer(
             description="Asked for.",
@@ -296,7 +225,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
         )
     },
     "get_audit": {
-        200: _shown(
+        200: shown(
             shapes.Audit,
             {
                 **AUDIT,
@@ -309,14 +238,14 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
             description="How it stands.",
         )
     },
-    "get_livez": {200: _shown(shapes.Alive, {"status": "ok"}, description="The process answers.")},
+    "get_livez": {200: shown(shapes.Alive, {"status": "ok"}, description="The process answers.")},
     "get_readyz": {
-        200: _shown(
+        200: shown(
             shapes.Ready,
             {"status": "ok", "checks": {"database": "ok", "schema": "ok", "lanes": "ok", "broker": "ok"}},
             description="Transfers can be accepted.",
         ),
-        503: _shown(
+        503: shown(
             shapes.Ready,
             {"status": "unavailable", "checks": {"database": "unavailable", "broker": "ok"}},
             description="PostgreSQL is away, or its schema is not this version's.",
@@ -326,6 +255,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Answer]]] = {
 """By the name of the operation. One without an entry fails tests/unit/test_openapi.py."""
 
 REQUESTS: Final[Mapping[str, Mapping[str, object]]] = {
+    **WEBHOOK_REQUESTS,
     "post_token": {"log in": {"grant_type": "password", "username": "rina@example.org", "password": "27182"}},
     "post_user": {"sign up": {"name": "Rina", "email": "rina@example.org", "pin": "27182"}},
     "post_wallet": {
@@ -344,6 +274,5 @@ REQUESTS: Final[Mapping[str, Mapping[str, object]]] = {
         },
         "to an email": {"destination_email": "boris@example.org", "amount": 12_550, "currency": "BDT"},
     },
-    "post_endpoint": {"the shop's": {"url": "https://example.org/hooks", "event_types": ["transfer.succeeded"]}},
 }
 """By the name of the operation: what to send."""

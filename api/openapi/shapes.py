@@ -255,64 +255,6 @@ class EventPage(Shape):
     next_cursor: str
 
 
-class Endpoint(Shape):
-    """Who listens. No event types means all of them."""
-
-    id: UUID
-    url: str
-    event_types: list[str] | None
-    description: str | None
-    created_at: datetime
-
-
-class NewEndpointShown(Endpoint):
-    """An endpoint and its secret, which is shown this once."""
-
-    secret: Annotated[str, Field(pattern="^whsec_")]
-
-
-class EndpointPage(Page):
-    """A page of endpoints, newest first."""
-
-    data: list[Endpoint]
-
-
-class AttemptProblem(Shape):
-    """The class of the error that came instead of an answer."""
-
-    code: str
-    message: str
-
-
-class Attempt(Shape):
-    """What was tried once."""
-
-    number: int
-    started_at: datetime
-    duration_ms: int
-    http_status: int | None
-    error: AttemptProblem | None
-
-
-class Delivery(Shape):
-    """How a delivery stands."""
-
-    id: UUID
-    event_id: EventId
-    event_type: str
-    status: str
-    attempts: list[Attempt]
-    next_attempt_at: datetime | None
-    created_at: datetime
-    finished_at: datetime | None
-
-
-class DeliveryPage(Page):
-    """A page of deliveries, newest first."""
-
-    data: list[Delivery]
-
-
 class Issued(Shape):
     """How much of a currency was ever issued."""
 

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import problems
-from api.openapi import shapes
-from api.openapi.answers import ANSWERS, EVENT_FAILED, EVENT_SUCCEEDED, REQUESTS, Answer
+from api.openapi import shapes, webhook_shapes
+from api.openapi.answer import Answer
+from api.openapi.answers import ANSWERS, EVENT_FAILED, EVENT_SUCCEEDED, REQUESTS
+from api.openapi.webhook_answers import EVENT_DISABLED, EVENT_PING
 from shared.domain.idempotency import KEY_LENGTH_MAX
 
 JSON: Final = "application/json"
@@ -36,8 +38,10 @@ HEADERS: Final = {
 }
 
 WEBHOOKS: Final = {
-    "transfer.succeeded": ("A transfer has succeeded", EVENT_SUCCEEDED),
-    "transfer.failed": ("A transfer has failed", EVENT_FAILED),
+    "transfer.succeeded": ("A transfer has succeeded", shapes.TransferEvent, EVENT_SUCCEEDED),
+    "transfer.failed": ("A transfer has failed", shapes.TransferEvent, EVENT_FAILED),
+    "webhook_endpoint.disabled": ("An endpoint was disabled", webhook_shapes.EndpointDisabledEvent, EVENT_DISABLED),
+    "ping": ("A test", webhook_shapes.PingEvent, EVENT_PING),
 }
 
 TAGS: Final = {
@@ -73,7 +77,10 @@ def complete(made: Mapping[str, Any]) -> dict[str, Any]:
     for path, operation in operations(spec):
         _complete_operation(operation, path=path)
     spec["tags"] = [{"name": name, "description": description} for name, description in TAGS.items()]
-    spec["webhooks"] = {name: {"post": _webhook(name, *told)} for name, told in WEBHOOKS.items()}
+    spec["webhooks"] = {
+        name: {"post": _webhook(name, summary, shape, example=example)}
+        for name, (summary, shape, example) in WEBHOOKS.items()
+    }
     return spec
 
 
@@ -159,7 +166,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return response
 
 
-def _webhook(name: str, summary: str, example: Mapping[str, Any]) -> dict[str, Any]:
+def _webhook(name: str, summary: str, shape: type[BaseModel], *, example: Mapping[str, Any]) -> dict[str, Any]:
     headers = {
         "webhook-id": "The event's id, the same at every attempt.",
         "webhook-timestamp": "Of this attempt, in seconds since 1970.",
@@ -177,7 +184,7 @@ def _webhook(name: str, summary: str, example: Mapping[str, Any]) -> dict[str, A
             "required": True,
             "content": {
                 JSON: {
-                    "schema": {"$ref": REFERENCE.format(model=shapes.TransferEvent.__name__)},
+                    "schema": {"$ref": REFERENCE.format(model=shape.__name__)},
                     "examples": {"example": {"value": dict(example)}},
                 }
             },
@@ -197,8 +204,9 @@ def _shapes() -> dict[str, Any]:
     """Spell every shape as a JSON schema."""
     models = [
         shape
-        for shape in vars(shapes).values()
-        if isinstance(shape, type) and issubclass(shape, BaseModel) and shape.__module__ == shapes.__name__
+        for module in (shapes, webhook_shapes)
+        for shape in vars(module).values()
+        if isinstance(shape, type) and issubclass(shape, BaseModel) and shape.__module__ == module.__name__
     ]
     _, spelt = models_json_schema([(model, "serialization") for model in models], ref_template=REFERENCE)
     return spelt["$defs"]

@@ -46,10 +46,11 @@ class NewEndpoint(StrictModel):
 class EndpointChanges(StrictModel):
     """What is to change; what is not named stays. Null event types are all of them, a null description is none."""
 
-    url: EndpointUrl = ""
-    event_types: EventTypes = None
-    description: Description = None
-    enabled: bool = True
+    # Made and not named, since they stand for nothing: what was not sent has no default that it would be changed to.
+    url: EndpointUrl = Field(default_factory=str)
+    event_types: EventTypes = Field(default_factory=lambda: None)
+    description: Description = Field(default_factory=lambda: None)
+    enabled: bool = Field(default_factory=bool)
 
 
 class Rotation(StrictModel):

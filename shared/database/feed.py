@@ -1,10 +1,10 @@
 """Read what happened to an owner's affairs, oldest first, by each lane's own numbers, so that nothing is skipped."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import groupby
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -22,19 +22,19 @@ LOOKED_AT_MAX: Final = 1_000
 # among all of the lane's, which is quick only for as long as they have some there.
 READ_FEED: LiteralString = """
 SELECT lanes.lane, lanes.event_number AS lane_number, looked_at.id, looked_at.number, type, transfer_id,
-       failure_code, created_at
+       failure_code, data, created_at
 FROM lanes
 LEFT JOIN unnest(CAST(:lanes AS smallint[]), CAST(:numbers AS bigint[])) AS after (lane, number) USING (lane)
 LEFT JOIN LATERAL (
-    SELECT id, number, type, transfer_id, failure_code, created_at FROM (
-        (SELECT id, events.number, type, transfer_id, failure_code, created_at
+    SELECT id, number, type, transfer_id, failure_code, data, created_at FROM (
+        (SELECT id, events.number, type, transfer_id, failure_code, data, created_at
          FROM events
          WHERE (owner_id, lane, events.number) > (CAST(:owner_id AS uuid), lanes.lane, coalesce(after.number, 0))
            AND (owner_id, lane) <= (CAST(:owner_id AS uuid), lanes.lane)
          ORDER BY owner_id, lane, events.number
          LIMIT :looked_at_max)
         UNION ALL
-        (SELECT id, events.number, type, transfer_id, failure_code, created_at
+        (SELECT id, events.number, type, transfer_id, failure_code, data, created_at
          FROM events
          WHERE (destination_owner_id, lane, events.number)
                > (CAST(:owner_id AS uuid), lanes.lane, coalesce(after.number, 0))
@@ -52,12 +52,13 @@ ORDER BY lanes.lane, looked_at.number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent:
-    """One thing that happened to a transfer."""
+    """One thing that happened: to a transfer, or to something of the owner's that `data` tells of."""
 
     id: UUID
     type: str
-    transfer_id: UUID
+    transfer_id: UUID | None
     failure_code: str | None
+    data: dict[str, Any] | None
     created_at: datetime
 
 
@@ -111,4 +112,4 @@ async def read_feed(
 
 
 def _event(row: RowMapping) -> FeedEvent:
-    return FeedEvent(**{name: row[name] for name in ("id", "type", "transfer_id", "failure_code", "created_at")})
+    return FeedEvent(**{field.name: row[field.name] for field in fields(FeedEvent)})

@@ -34,7 +34,7 @@ def feed(
 
 
 def told(page: FeedPage) -> list[UUID]:
-    return [event.transfer_id for event in page.events]
+    return [event.transfer_id for event in page.events if event.transfer_id is not None]
 
 
 class TestFeed:

@@ -213,6 +213,8 @@ class TestDisabling:
                 "disabled_reason": "gone",
                 "disabled_at": shown["disabled_at"],
             }
+            feed = payer.http.get("/v1/events", params={"types": "webhook_endpoint.disabled"}).json()["data"]
+            assert feed == [notice]
             missed += [tell(payer, payee) for _ in range(2)]
             # One that is listed after them shows that they were applied, and that no delivery was made.
             eventually(lambda: payer.balance_minor == 500_000 - 3)
