@@ -51,6 +51,7 @@ from api.webhook_deliveries import routes as delivery_routes
 from api.webhook_endpoints import routes as endpoint_routes
 from shared import clock
 from shared.database.acceptance import accept
+from shared.database.acceptance_at_once import accept_at_once
 from shared.database.batch_acceptance import accept_batches
 from shared.database.connections import API, connect, intake_pool
 from shared.database.engine import reading_engine
@@ -214,7 +215,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         settings=settings,
         engine=engine,
         intake_pool=pool,
-        intake=Intake(doors, accept=accept, group_max=GROUP_MAX),
+        intake=Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
         batch_intake=Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX),
         backlog=backlog,
         readings=Readings(engine),

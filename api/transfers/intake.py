@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.transfers.room import Room
 from shared.database.acceptance import wait_less
-from shared.database.commits import commit
+from shared.database.commits import commit, commit_at_once
 from shared.domain.acceptance import Refused
 from shared.domain.errors import IdempotencyKeyInUse, QueueUnavailable, RequestRefused
 from shared.domain.lane import lane_of
@@ -41,6 +42,7 @@ class _Answer(Protocol):
 
 Request = TypeVar("Request", bound=_Request)
 Answer = TypeVar("Answer", bound=_Answer)
+Written = TypeVar("Written")
 Request_contra = TypeVar("Request_contra", contravariant=True)
 Answer_co = TypeVar("Answer_co", covariant=True)
 
@@ -51,6 +53,16 @@ class Accept(Protocol[Request_contra, Answer_co]):
     async def __call__(
         self, tx: AsyncConnection, requests: Sequence[Request_contra], /, *, lane_count: int, is_full: bool
     ) -> Sequence[Answer_co | Refused]:
+        """Do that."""
+        ...
+
+
+class AcceptAtOnce(Protocol[Request_contra, Answer_co]):
+    """Writes requests in one statement that commits by itself, as `accept_at_once`; None is left for `Accept`."""
+
+    async def __call__(
+        self, connection: AsyncConnection, requests: Sequence[Request_contra], /, *, lane_count: int, is_full: bool
+    ) -> Sequence[Answer_co | Refused | None]:
         """Do that."""
         ...
 
@@ -85,14 +97,23 @@ class Intake(Generic[Request, Answer]):
     Nothing is answered before its row is committed, and each request gets its own answer.
     """
 
-    def __init__(self, doors: Doors, *, accept: Accept[Request, Answer], group_max: int) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        *,
+        accept: Accept[Request, Answer],
+        accept_at_once: AcceptAtOnce[Request, Answer] | None = None,
+        group_max: int,
+    ) -> None:
         """Take what it stands on; `run` does the work.
 
         Args:
+            accept_at_once: Tried first, if there is one.
             group_max: Transfers per write, unless the first request alone is of more.
         """
         self._doors = doors
         self._accept = accept
+        self._accept_at_once = accept_at_once
         self._group_max = group_max
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._arrived = asyncio.Event()
@@ -135,13 +156,8 @@ class Intake(Generic[Request, Answer]):
         return group
 
     async def _answer(self, group: Sequence[_Waiting[Request, Answer]]) -> None:
-        try:
-            answers: Sequence[Answer | Refused | Exception] = await self._write([w.request for w in group])
-        except RequestRefused as reason:
-            answers = [Refused(reason=reason)] * len(group)
-        except Exception as error:  # a defect of ours must not leave callers waiting, nor end the intake
-            log.exception("intake.failed", requests=len(group))
-            answers = [error] * len(group)
+        write = self._write if self._accept_at_once is None else partial(self._write_at_once, self._accept_at_once)
+        answers = await self._settle([w.request for w in group], write=write)
         for waiting, answer in zip(group, answers, strict=True):
             self._doors.room.give_back(transfers=waiting.request.transfer_count, body_bytes=waiting.body_bytes)
             if waiting.answer.done():
@@ -151,37 +167,67 @@ class Intake(Generic[Request, Answer]):
             else:
                 waiting.answer.set_result(answer)
 
-    async def _write(self, requests: Sequence[Request]) -> Sequence[Answer | Refused | Exception]:
+    async def _settle(
+        self,
+        requests: Sequence[Request],
+        *,
+        write: Callable[[Sequence[Request]], Awaitable[Sequence[Answer | Refused | Exception]]],
+    ) -> Sequence[Answer | Refused | Exception]:
+        """Write requests, whatever happens: each gets an answer or an exception of its own."""
         try:
-            answers = await self._commit(requests)
+            return await write(requests)
         except (errors.LockNotAvailable, DataError, IntegrityError):
             # One of them cannot be written now, or ever: side by side, only that one suffers for it.
             alone = (self._write_alone(request) for request in requests)
             return [_answerable(answer) for answer in await asyncio.gather(*alone, return_exceptions=True)]
-        self._wake(answers)
-        return answers
-
-    async def _write_alone(self, request: Request) -> Answer | Refused:
-        try:
-            answers = await self._commit([request], has_waited=True)
-        except errors.LockNotAvailable:
-            return Refused(reason=IdempotencyKeyInUse())
         except RequestRefused as reason:
-            return Refused(reason=reason)
-        self._wake(answers)
-        return answers[0]
+            return [Refused(reason=reason)] * len(requests)
+        except Exception as error:  # a defect of ours must not leave callers waiting, nor end the intake
+            log.exception("intake.failed", requests=len(requests))
+            return [error] * len(requests)
 
-    async def _commit(self, requests: Sequence[Request], *, has_waited: bool = False) -> Sequence[Answer | Refused]:
+    async def _write_at_once(
+        self, accept_at_once: AcceptAtOnce[Request, Answer], requests: Sequence[Request]
+    ) -> Sequence[Answer | Refused | Exception]:
+        async def write(connection: AsyncConnection) -> Sequence[Answer | Refused | None]:
+            return await accept_at_once(
+                connection, requests, lane_count=self._doors.lane_count, is_full=self._doors.is_full()
+            )
+
+        answers = await self._despite_deadlocks(lambda: commit_at_once(self._doors.pool, write))
+        self._wake([answer for answer in answers if answer is not None])
+        left = [request for request, answer in zip(requests, answers, strict=True) if answer is None]
+        if not left:
+            return [answer for answer in answers if answer is not None]
+        # What is accepted stays accepted, whatever becomes of those.
+        others = iter(await self._settle(left, write=self._write))
+        return [next(others) if answer is None else answer for answer in answers]
+
+    async def _write(self, requests: Sequence[Request], *, has_waited: bool = False) -> Sequence[Answer | Refused]:
         async def write(tx: AsyncConnection) -> Sequence[Answer | Refused]:
             if has_waited:
                 await wait_less(tx)
             return await self._accept(tx, requests, lane_count=self._doors.lane_count, is_full=self._doors.is_full())
 
+        answers = await self._despite_deadlocks(lambda: commit(self._doors.pool, write))
+        self._wake(answers)
+        return answers
+
+    async def _write_alone(self, request: Request) -> Answer | Refused:
+        try:
+            (answer,) = await self._write([request], has_waited=True)
+        except errors.LockNotAvailable:
+            return Refused(reason=IdempotencyKeyInUse())
+        except RequestRefused as reason:
+            return Refused(reason=reason)
+        return answer
+
+    async def _despite_deadlocks(self, write: Callable[[], Awaitable[Written]]) -> Written:
         for _ in range(DEADLOCK_TRIES_MAX):
             try:
-                return await commit(self._doors.pool, write)
+                return await write()
             except errors.DeadlockDetected:
-                log.warning("intake.deadlock", requests=len(requests))
+                log.warning("intake.deadlock")
         raise QueueUnavailable
 
     def _wake(self, answers: Sequence[Answer | Refused]) -> None:

@@ -33,18 +33,18 @@ WAIT_LESS: LiteralString = "SET LOCAL lock_timeout = '200ms'"
 # transfers_owner_id_idempotency_key_key, wallets_owner_id_currency_key (own wallets, payees). A plain join invites
 # a plan that was made while a table was empty and reads it whole for each request ever after.
 # Arrays go over in binary (b): spelling them as text took half of the edge's time (both: docs/decisions/0014).
-RESOLVE: LiteralString = """
+FOUND: LiteralString = """
 SELECT earlier.id AS earlier_id,
        earlier.fingerprint AS earlier_fingerprint,
-       source.id AS source_id,
+       source.id AS found_source_id,
        source.currency AS source_currency,
-       destination.id AS destination_id,
+       destination.id AS found_destination_id,
        destination.owner_id AS destination_owner_id,
        destination.currency AS destination_currency,
        nextval('transfer_position') AS position
-FROM unnest(%(owner_ids)b::uuid[], %(keys)b::text[], %(source_ids)b::uuid[], %(destination_ids)b::uuid[],
-            %(emails)b::text[], %(currencies)b::text[])
-     WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, n)
+"""
+
+LOOKED_UP: LiteralString = """
 LEFT JOIN LATERAL (
     SELECT id, fingerprint FROM transfers WHERE owner_id = asked.owner_id AND idempotency_key = asked.key LIMIT 1
 ) AS earlier ON true
@@ -65,6 +65,16 @@ LEFT JOIN LATERAL (
 ) AS destination ON true
 ORDER BY asked.n
 """
+
+RESOLVE: LiteralString = (
+    FOUND
+    + """
+FROM unnest(%(owner_ids)b::uuid[], %(keys)b::text[], %(source_ids)b::uuid[], %(destination_ids)b::uuid[],
+            %(emails)b::text[], %(currencies)b::text[])
+     WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, n)
+"""
+    + LOOKED_UP
+)
 
 # The promise of a 202: the transfer, and its place in the queue. A key that somebody else takes at this moment is
 # waited for (lock_timeout) and then left out; its row is not ours and gets no place in the queue.
@@ -123,7 +133,7 @@ class Replay:
 Verdict = Fresh | Replay | RequestRefused
 
 
-class _Resolved(NamedTuple):
+class Resolved(NamedTuple):
     """What a request refers to, as far as it exists, and its place."""
 
     earlier_id: UUID | None
@@ -180,10 +190,10 @@ async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_
             },
         )
         rows = await cursor.fetchall()
-    return [_verdict(r, _Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
+    return [judge_one(r, Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
 
 
-def _verdict(request: TransferRequest, found: _Resolved, *, is_full: bool) -> Verdict:
+def judge_one(request: TransferRequest, found: Resolved, *, is_full: bool) -> Verdict:
     """Judge one request. The key comes before everything that depends on state; then the first reason that holds."""
     if found.earlier_id is not None:
         same = found.earlier_fingerprint == request.fingerprint
@@ -191,7 +201,7 @@ def _verdict(request: TransferRequest, found: _Resolved, *, is_full: bool) -> Ve
     return QueueUnavailable() if is_full else _judge_wallets(request, found)
 
 
-def _judge_wallets(request: TransferRequest, found: _Resolved) -> Fresh | RequestRefused:
+def _judge_wallets(request: TransferRequest, found: Resolved) -> Fresh | RequestRefused:
     if found.source_id is None:
         return WalletNotFound()
     if found.destination_id is None or found.destination_owner_id is None:
@@ -250,7 +260,7 @@ async def write(
         )
         written: dict[UUID, datetime] = dict(await cursor.fetchall())
     return {
-        request.transfer_id: _transfer(request, verdict, created_at=written[request.transfer_id])
+        request.transfer_id: transfer_of(request, verdict, created_at=written[request.transfer_id])
         for request, verdict in fresh
         if request.transfer_id in written
     }
@@ -282,7 +292,8 @@ def _ending(
             assert_never(verdict)
 
 
-def _transfer(request: TransferRequest, verdict: Fresh, *, created_at: datetime) -> Transfer:
+def transfer_of(request: TransferRequest, verdict: Fresh, *, created_at: datetime) -> Transfer:
+    """Make the transfer that was written."""
     return Transfer(
         id=request.transfer_id,
         owner_id=request.owner_id,

@@ -27,6 +27,9 @@ COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
 # transaction which kept it waiting (classes 25 and 57).
 UNAVAILABLE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
+CONNECTION_LOST: Final = "08"
+SERVER_STOPPED: Final = "57P"
+
 # These speak of the requests and not of the database; whoever asked knows what to do about them.
 ABOUT_THE_REQUESTS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
 
@@ -43,6 +46,34 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
         psycopg.Error: Any other trouble; nothing was written.
     """
     committing = False
+
+    async def in_transaction(connection: AsyncConnection) -> Result:
+        nonlocal committing
+        async with connection.transaction():
+            result = await work(connection)
+            committing = True
+        return result
+
+    return await _run(pool, in_transaction, is_unknown=lambda _: committing)
+
+
+async def commit_at_once(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Run work that is one statement, which commits by itself. The rest is as for `commit`."""
+    return await _run(pool, work, is_unknown=_may_have_committed)
+
+
+def _may_have_committed(error: psycopg.Error) -> bool:
+    """Say whether a statement may have committed by itself: not if PostgreSQL has said what went wrong in it."""
+    sqlstate = error.sqlstate or CONNECTION_LOST
+    return sqlstate.startswith((CONNECTION_LOST, SERVER_STOPPED))
+
+
+async def _run(
+    pool: AsyncConnectionPool,
+    work: Callable[[AsyncConnection], Awaitable[Result]],
+    *,
+    is_unknown: Callable[[psycopg.Error], bool],
+) -> Result:
     warnings: list[str | None] = []
 
     def note(notice: psycopg.errors.Diagnostic) -> None:
@@ -53,9 +84,7 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
             connection.add_notice_handler(note)
             deadline = asyncio.get_running_loop().call_later(COMMIT_SECONDS_MAX, hang_up, connection)
             try:
-                async with connection.transaction():
-                    result = await work(connection)
-                    committing = True
+                result = await work(connection)
             finally:
                 deadline.cancel()
                 connection.remove_notice_handler(note)
@@ -64,8 +93,9 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
     except (PoolTimeout, PoolClosed) as error:
         raise QueueUnavailable from error
     except UNAVAILABLE as error:
-        log.warning("commit.failed", committing=committing, error=first_line(error))
-        raise (OutcomeUnknown if committing else QueueUnavailable) from error
+        unknown = is_unknown(error)
+        log.warning("commit.failed", unknown=unknown, error=first_line(error))
+        raise (OutcomeUnknown if unknown else QueueUnavailable) from error
     if COMMITTED_ON_PRIMARY_ONLY in warnings:
         raise OutcomeUnknown
     return result

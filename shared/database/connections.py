@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
+
+from shared import clock
 
 # A peer that is gone without a word is noticed within ten seconds. Source: faults.md, section 2.2.
 _NETWORK: Final[Mapping[str, Any]] = {
@@ -47,6 +52,9 @@ MIGRATION: Final = Timeouts(statement_seconds=3_600, lock_seconds=10, idle_in_tr
 POOL_SECONDS_MAX: Final = 5.0
 """How long a write waits for a connection: long enough to find one dead (1 s), pause (1 s), and make another."""
 
+TRUSTED_SECONDS: Final = 0.25
+"""Shorter than it takes a server that froze to be missed."""
+
 CHECK_SECONDS_MAX: Final = 1.0
 """Within which a connection that is taken out of a pool has to answer."""
 
@@ -69,16 +77,22 @@ async def connect_async(database_url: str, *, application_name: str, timeouts: T
     return await psycopg.AsyncConnection.connect(database_url, autocommit=True, **options(application_name, timeouts))
 
 
-def intake_pool(database_url: str, *, size_max: int) -> AsyncConnectionPool:
-    """Make the pool that accepting has to itself, so that no reader can keep a transfer waiting. Opened by its user."""
+def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TRUSTED_SECONDS) -> AsyncConnectionPool:
+    """Make the pool that accepting has to itself, so that no reader can keep a transfer waiting. Opened by its user.
+
+    Every statement outside a transaction block is a transaction of its own.
+
+    Args:
+        trusted_seconds: How long a connection that answered is not asked again whether it lives.
+    """
     return AsyncConnectionPool(
         database_url,
-        kwargs=options("hishab-intake", INTAKE),
+        kwargs={"autocommit": True, **options("hishab-intake", INTAKE)},
         min_size=1,
         max_size=size_max,
         timeout=POOL_SECONDS_MAX,
         # Whoever comes first after a restart of PostgreSQL must not find out about it by a 503.
-        check=_check,
+        check=_Check(trusted_seconds),
         open=False,
         name="intake",
     )
@@ -90,13 +104,33 @@ def hang_up(connection: psycopg.AsyncConnection) -> None:
         duplicate.shutdown(socket.SHUT_RDWR)
 
 
-async def _check(connection: psycopg.AsyncConnection) -> None:
-    """See whether a connection still answers; one whose server is frozen does not, and says nothing either."""
-    deadline = asyncio.get_running_loop().call_later(CHECK_SECONDS_MAX, hang_up, connection)
-    try:
-        await AsyncConnectionPool.check_connection(connection)
-    finally:
-        deadline.cancel()
+class _Check:
+    """See whether a connection still answers; one whose server is frozen does not, and says nothing either.
+
+    One that answered a moment ago and has not hung up since, as a server that stops does, is taken at its word: under
+    load that saves every write a round trip.
+    """
+
+    def __init__(self, trusted_seconds: float) -> None:
+        self._trusted_seconds = trusted_seconds
+        self._checked: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
+
+    async def __call__(self, connection: psycopg.AsyncConnection) -> None:
+        now_seconds = clock.monotonic_seconds()
+        if now_seconds - self._checked.get(connection, -inf) < self._trusted_seconds and not _has_news(connection):
+            return
+        deadline = asyncio.get_running_loop().call_later(CHECK_SECONDS_MAX, hang_up, connection)
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        finally:
+            deadline.cancel()
+        self._checked[connection] = now_seconds
+
+
+def _has_news(connection: psycopg.AsyncConnection) -> bool:
+    """Say whether anything has come that nobody asked for, as the end of the connection."""
+    ready, _, _ = select.select([connection.pgconn.socket], [], [], 0)
+    return bool(ready)
 
 
 def options(application_name: str, timeouts: Timeouts) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from api.transfers.backlog import Backlog
 from api.transfers.intake import GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.acceptance import accept
+from shared.database.acceptance_at_once import accept_at_once
 from shared.database.backlog import is_longer_than
 from shared.database.connections import intake_pool
 from shared.database.engine import reading_engine
@@ -37,7 +38,7 @@ async def intake_before(ledger: Ledger) -> AsyncGenerator[tuple[Intake[TransferR
             is_full=backlog.is_full,
             wake_lane=lambda _: None,
         )
-        intake = Intake(doors, accept=accept, group_max=GROUP_MAX)
+        intake = Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX)
         running = asyncio.create_task(intake.run())
         yield intake, backlog
         intake.stop()

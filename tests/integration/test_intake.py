@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -15,23 +16,31 @@ import structlog
 from api.transfers.intake import GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.acceptance import accept
-from shared.database.connections import WORKER, connect, intake_pool
+from shared.database.acceptance_at_once import accept_at_once
+from shared.database.connections import TRUSTED_SECONDS, WORKER, connect, intake_pool
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
     DestinationUnknown,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
+    OutcomeUnknown,
     QueueUnavailable,
     SameWallet,
     WalletNotFound,
 )
+from shared.domain.lane import lane_of
 from shared.identifiers import new_id
+from tests.eventually import eventually
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
 TransferIntake = Intake[TransferRequest, Accepted]
+
+COUNT_INTAKES: LiteralString = """
+SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hishab-intake' AND datname = current_database()
+"""
 
 COUNT_WAITING = """
 SELECT count(*) FROM pg_stat_activity
@@ -41,19 +50,25 @@ WHERE application_name = 'hishab-intake' AND datname = current_database() AND wa
 
 @asynccontextmanager
 async def intake_on(
-    ledger: Ledger, *, woken: list[int] | None = None, waiting_max: int = 1_000, is_full: bool = False
+    ledger: Ledger,
+    *,
+    woken: list[int] | None = None,
+    waiting_max: int = 1_000,
+    is_full: bool = False,
+    lane_count: int = 1,
+    trusted_seconds: float = TRUSTED_SECONDS,
 ) -> AsyncGenerator[TransferIntake]:
     """Run an intake until the block is left."""
-    async with intake_pool(ledger.database_url, size_max=4) as pool:
+    async with intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
         wakes: list[int] = [] if woken is None else woken
         doors = Doors(
             pool=pool,
-            lane_count=1,
+            lane_count=lane_count,
             room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
             is_full=lambda: is_full,
             wake_lane=wakes.append,
         )
-        intake = Intake(doors, accept=accept, group_max=GROUP_MAX)
+        intake = Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX)
         running = asyncio.create_task(intake.run())
         yield intake
         intake.stop()
@@ -119,6 +134,15 @@ class TestAccept:
             )
         assert codes(acceptances) == [None, WalletNotFound, DestinationUnknown, SameWallet, CurrencyMismatch]
         assert ledger.value("SELECT count(*) FROM transfers") == 1
+
+    @pytest.mark.parametrize("lane_count", [1, 2, 3, 7, 64])
+    async def test_puts_each_into_the_lane_of_its_source(self, ledger: Ledger, lane_count: int) -> None:
+        sources, destination = [ledger.wallet() for _ in range(20)], ledger.wallet()
+        async with intake_on(ledger, lane_count=lane_count) as intake:
+            await accept_all(intake, [ledger.request(source, destination, 1) for source in sources])
+        for source in sources:
+            lane = ledger.value("SELECT lane FROM queue WHERE source_wallet_id = %s", source)
+            assert lane == lane_of(source, lane_count=lane_count)
 
     async def test_a_refusal_leaves_the_key_free(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
@@ -191,15 +215,20 @@ class TestTrouble:
         assert codes(acceptances).count(QueueUnavailable) == 20
         assert ledger.value("SELECT count(*) FROM queue") == accepted
 
-    async def test_a_connection_lost_before_the_commit_writes_nothing_and_says_so(self, ledger: Ledger) -> None:
+    async def test_a_connection_lost_under_way_is_said_to_be_and_the_same_request_goes_through(
+        self, ledger: Ledger
+    ) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
         with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
             other.execute("LOCK TABLE queue IN ACCESS EXCLUSIVE MODE")
             async with intake_on(ledger) as intake:
                 threading.Thread(target=_end_intake, args=(ledger.database_url,)).start()
                 lost = await intake.accept(ledger.request(source, destination, 1, key="k"))
-        assert codes([lost]) == [QueueUnavailable]
+        assert codes([lost]) == [OutcomeUnknown]
         assert ledger.value("SELECT count(*) FROM transfers") == 0
+        async with intake_on(ledger) as intake:
+            again = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        assert isinstance(again, Accepted)
 
     async def test_serves_at_once_when_the_database_does_again(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
@@ -209,12 +238,13 @@ class TestTrouble:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hishab-intake'"
                 " AND datname = current_database()"
             )
+            await asyncio.to_thread(eventually, lambda: ledger.value(COUNT_INTAKES) == 0)
             after = await intake.accept(ledger.request(source, destination, 1, key="after"))
         assert isinstance(after, Accepted)
 
     async def test_does_not_wait_for_a_server_that_is_frozen(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger) as intake:
+        async with intake_on(ledger, trusted_seconds=0) as intake:
             await intake.accept(ledger.request(source, destination, 1, key="before"))
             frozen = ledger.value(
                 "SELECT array_agg(pid) FROM pg_stat_activity"
