@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hishab.answers import Batch, Entry, Event, Failure, Page, ProblemPart, Transfer, Wallet
+    from hishab.answers import Batch, Entry, Event, Failure, Page, ProblemPart, StandingBatch, Transfer, Wallet
     from hishab.blocking import Blocking
     from hishab.client import Acceptance, BatchAcceptance, Client, new_idempotency_key
     from hishab.errors import (
@@ -39,6 +39,7 @@ __all__ = [
     "Page",
     "ProblemPart",
     "RefusedError",
+    "StandingBatch",
     "Transfer",
     "UnavailableError",
     "UnexpectedAnswerError",

@@ -88,6 +88,11 @@ class Transfer(Answer):
         return self.completed_at is not None
 
     @property
+    def so_far(self) -> str:
+        """Say in words how far it has come."""
+        return f"Transfer {self.id} is still {self.status}."
+
+    @property
     def failure_code(self) -> str:
         """Return why it did not succeed: its failure's code or, without one, the status. Empty for a success."""
         if self.status == "succeeded":
@@ -105,6 +110,34 @@ class Batch(Answer):
 
     id: str
     transfer_ids: list[str]
+
+
+class BatchCounts(Answer):
+    """How many transfers of a batch stand how."""
+
+    queued: int
+    succeeded: int
+    failed: int
+
+
+class StandingBatch(Answer):
+    """What became of a batch so far. `Client.iterate_batch` tells which of its transfers failed, and why."""
+
+    id: str
+    total: int
+    counts: BatchCounts
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether all of its transfers have ended."""
+        return self.completed_at is not None
+
+    @property
+    def so_far(self) -> str:
+        """Say in words how far it has come."""
+        return f"Batch {self.id} still has {self.counts.queued} queued."
 
 
 class Event(Answer):

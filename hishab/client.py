@@ -17,7 +17,19 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from hishab import following
-from hishab.answers import Audit, Batch, Currency, Entry, Event, OpenedWallet, OpenedWallets, Page, Transfer, Wallet
+from hishab.answers import (
+    Audit,
+    Batch,
+    Currency,
+    Entry,
+    Event,
+    OpenedWallet,
+    OpenedWallets,
+    Page,
+    StandingBatch,
+    Transfer,
+    Wallet,
+)
 from hishab.credentials import Credentials
 from hishab.endpoints import Endpoints
 from hishab.errors import HishabError, RefusedError, UnexpectedAnswerError
@@ -181,7 +193,17 @@ class Client:
         Raises:
             NotFinalError: It had not, in so many seconds.
         """
-        return await following.wait(self._sender, transfer_id, seconds_max=seconds_max)
+        path = f"/v1/transfers/{transfer_id}"
+        return await following.wait(self._sender, path, Transfer, seconds_max=seconds_max, only_for_news=True)
+
+    async def wait_for_batch(self, batch_id: str, *, seconds_max: float = PATIENCE_SECONDS) -> StandingBatch:
+        """Return how a batch stands once all of its transfers have ended; through restarts of the server, too.
+
+        Raises:
+            NotFinalError: They had not, in so many seconds.
+        """
+        path = f"/v1/transfer-batches/{batch_id}"
+        return await following.wait(self._sender, path, StandingBatch, seconds_max=seconds_max, only_for_news=False)
 
     def stream(self, transfer_id: str) -> AsyncGenerator[Event]:
         """Yield each change of a transfer once, from how it stands to its end; through restarts of the server, too."""

@@ -1,4 +1,4 @@
-"""Follow a transfer until it is final, through lost connections and restarts: by held-back answers, or by a stream."""
+"""Follow transfers and batches to the end, through lost connections and restarts: by held-back answers or streams."""
 
 import asyncio
 import json
@@ -6,10 +6,11 @@ import math
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import TypeVar
 
 import httpx2
 
-from hishab.answers import Event, Transfer
+from hishab.answers import Event, StandingBatch, Transfer
 from hishab.errors import NotFinalError, UnavailableError, UnexpectedAnswerError
 from hishab.retry import delay_seconds
 from hishab.sending import NOT_MODIFIED, Request, Sender, parse
@@ -26,9 +27,17 @@ PING_SECONDS = 15.0
 CUT_OFF = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 NO_CONTENT = 204
 
+Followed = TypeVar("Followed", Transfer, StandingBatch)
 
-async def wait(sender: Sender, transfer_id: str, *, seconds_max: float) -> Transfer:
-    """Return a transfer once it is final.
+
+async def wait(
+    sender: Sender, path: str, shape: type[Followed], *, seconds_max: float, only_for_news: bool
+) -> Followed:
+    """Return what a path leads to once it is final.
+
+    Args:
+        only_for_news: Say what is known already, and be answered 304. What changes long before its end would be
+            answered at each of these changes, instead of held back.
 
     Raises:
         NotFinalError: It was not, in so many seconds.
@@ -36,20 +45,20 @@ async def wait(sender: Sender, transfer_id: str, *, seconds_max: float) -> Trans
     """
     clock = asyncio.get_running_loop()
     deadline, attempt = clock.time() + seconds_max, 0
-    transfer, tag = None, ""
+    standing, tag = None, ""
     while True:
         attempt += 1
         asked_at = clock.time()
         rest_seconds = max(deadline - asked_at, 0.0)
         headers = {"Prefer": prefer_wait(rest_seconds)} | ({"If-None-Match": tag} if tag else {})
-        request = Request(path=f"/v1/transfers/{transfer_id}", headers=headers)
+        request = Request(path=path, headers=headers)
         answer = await sender.send(request, patience_seconds=rest_seconds)
-        if transfer is None or answer.status_code != NOT_MODIFIED:
-            transfer, tag = parse(answer, Transfer), answer.headers.get("ETag", "")
-        if transfer.is_terminal:
-            return transfer
+        if standing is None or answer.status_code != NOT_MODIFIED:
+            standing, tag = parse(answer, shape), answer.headers.get("ETag", "") if only_for_news else ""
+        if standing.is_terminal:
+            return standing
         if clock.time() >= deadline:
-            raise NotFinalError(f"Transfer {transfer_id} is still {transfer.status}. It goes on by itself.")
+            raise NotFinalError(f"{standing.so_far} It goes on by itself.")
         if clock.time() - asked_at < SOON_SECONDS:
             pause = _pause_seconds(attempt, retry_after=answer.headers.get("Retry-After", ""))
             await asyncio.sleep(min(pause, max(deadline - clock.time(), 0.0)))

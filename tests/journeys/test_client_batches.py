@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from hishab import Client, NewTransfer, RefusedError
+from hishab import Client, NewTransfer, RefusedError, StandingBatch, Transfer
 from tests.callers import Person
 from tests.running_system import System
 
@@ -30,25 +30,28 @@ def new(payee: Person, *amounts_minor: int) -> list[NewTransfer]:
 def test_a_batch_is_accepted_once_and_read_in_order(system: System, payer: Person, payee: Person) -> None:
     amounts = [*range(1, 120), 900_000]
 
-    async def submit() -> tuple[list[bool], list[str], list[str], list[tuple[int, str]]]:
+    async def submit() -> tuple[list[bool], list[str], StandingBatch, list[Transfer]]:
         key = token_hex(8)
         async with Client(system.url, api_key=payer.token) as client:
             accepted = [await client.submit_batch(new(payee, *amounts), idempotency_key=key) for _ in range(2)]
             batch = accepted[0].batch
-            for transfer_id in batch.transfer_ids:
-                await client.wait(transfer_id)
+            standing = await client.wait_for_batch(batch.id)
             found = [transfer async for transfer in client.iterate_batch(batch.id)]
             return (
                 [acceptance.replayed for acceptance in accepted],
                 batch.transfer_ids,
-                [transfer.id for transfer in found],
-                [(transfer.amount_minor, transfer.failure_code) for transfer in found],
+                standing,
+                found,
             )
 
-    replayed, ids, found_ids, endings = in_time(submit())
+    replayed, ids, standing, found = in_time(submit())
     assert replayed == [False, True]
-    assert ids == found_ids
-    assert endings == [*((amount, "") for amount in amounts[:-1]), (900_000, "insufficient_funds")]
+    assert (standing.counts.queued, standing.counts.succeeded, standing.counts.failed) == (0, 119, 1)
+    assert ids == [transfer.id for transfer in found]
+    assert [(transfer.amount_minor, transfer.failure_code) for transfer in found] == [
+        *((amount, "") for amount in amounts[:-1]),
+        (900_000, "insufficient_funds"),
+    ]
     assert payee.balance_minor == 500_000 + sum(amounts[:-1])
 
 

@@ -46,6 +46,27 @@ class TestWait:
             ask(script, lambda client: client.wait("t1"))
 
 
+class TestWaitForBatch:
+    @staticmethod
+    def standing(queued: int) -> Reply:
+        body = {"id": "b1", "total": 3, "counts": {"queued": queued, "succeeded": 3 - queued, "failed": 0}}
+        ended = {} if queued else {"completed_at": "2026-11-22T10:00:00.000000Z"}
+        return Reply(body=body | ended, headers={"ETag": f'"{4 - queued}"', "Retry-After": "0"})
+
+    def test_is_held_back_until_all_have_ended_and_not_until_one_has(self) -> None:
+        script, seen = one_after_the_other(self.standing(3), Reply(status=0), self.standing(1), self.standing(0))
+        batch = ask(script, lambda client: client.wait_for_batch("b1"))
+        assert (batch.total, batch.counts.succeeded, batch.is_terminal) == (3, 3, True)
+        assert {request.path for request in seen} == {"/v1/transfer-batches/b1"}
+        assert [request.headers["Prefer"] for request in seen] == ["wait=25"] * 4
+        assert not any("If-None-Match" in request.headers for request in seen)
+
+    def test_ends_in_time(self) -> None:
+        script, _ = one_after_the_other(self.standing(2))
+        with pytest.raises(NotFinalError, match="still has 2 queued"):
+            ask(script, lambda client: client.wait_for_batch("b1", seconds_max=0.5))
+
+
 def message(data: object, *, kind: str, event_id: str = "") -> str:
     lines = [f"event: {kind}", f"data: {json.dumps(data)}", *([f"id: {event_id}"] if event_id else [])]
     return "\n".join([*lines, "", ""])
