@@ -1,0 +1,96 @@
+"""See how PostgreSQL goes about a statement: which tables it reads as a whole, and how many rows it looks at."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hishab.embedded import PrivatePostgres
+from shared.database.engine import reading_engine
+
+LARGE: Final = frozenset(
+    {"transfers", "transfer_batches", "entries", "events", "wallets", "users"}
+    | {"api_keys", "sessions", "refresh_tokens", "login_failures"}
+)
+"""Tables that grow with every customer, or with every transfer."""
+
+UNWANTED: Final = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+
+Read = Callable[[AsyncConnection], Awaitable[object]]
+Sent = tuple[str, Mapping[str, Any]]
+
+
+@contextmanager
+def filled(postgres: PrivatePostgres, template_database: str, statements: Sequence[LiteralString]) -> Generator[str]:
+    """Fill a database of its own for whoever looks at plans, and give its URL."""
+    names = {"name": sql.Identifier(f"test_{token_hex(8)}"), "template": sql.Identifier(template_database)}
+    with psycopg.connect(postgres.url, autocommit=True) as administrator:
+        administrator.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+        url = postgres.url.removesuffix("/postgres") + f"/{names['name'].as_string().strip(chr(34))}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        yield url
+        administrator.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def sent_by(database_url: str, read: Read) -> list[Sent]:
+    """Run a function, and catch its statements and what they are given. Nothing of what it writes stays."""
+    statements: list[Sent] = []
+
+    def catch(_connection: object, _cursor: object, statement: str, parameters: dict[str, Any], *_: object) -> None:
+        statements.append((statement, parameters))
+
+    async def run() -> None:
+        engine = reading_engine(database_url, pool_size=1)
+        event.listen(engine.sync_engine, "before_cursor_execute", catch)
+        async with engine.connect() as tx:
+            await read(tx)
+        await engine.dispose()
+
+    asyncio.run(run())
+    assert statements
+    return statements
+
+
+def complaints(
+    connection: psycopg.Connection, statement: str, parameters: Mapping[str, Any], *, scanned_max: int
+) -> list[str]:
+    """Run a statement, say what is wrong with how it was done, and undo it."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode()
+    with connection.transaction(force_rollback=True):
+        ((explained,),) = connection.execute(explain, parameters).fetchall()
+    found = list(nodes(explained[0]["Plan"]))
+    touching = [node for node in found if "Relation Name" in node]
+    assert touching
+    scans = [node for node in touching if node["Node Type"] != "ModifyTable"]
+    wrong = [
+        f"reads all of {scan['Relation Name']}"
+        for scan in scans
+        if scan["Node Type"] == "Seq Scan" and scan["Relation Name"] in LARGE
+    ]
+    rows = sum(map(looked_at, scans)) + sum(map(tried, found))
+    return [*wrong, *([f"looks at {rows} rows, which is more than {scanned_max}"] if rows > scanned_max else [])]
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Find all steps of a plan."""
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def looked_at(scan: Mapping[str, Any]) -> int:
+    """Say how many rows were looked at, whether they were wanted or not."""
+    return round(scan["Actual Loops"] * (scan["Actual Rows"] + sum(scan.get(name, 0) for name in UNWANTED)))
+
+
+def tried(node: Mapping[str, Any]) -> int:
+    """Say how many rows a join has put side by side in vain, as one does that compares each with each."""
+    return round(node["Actual Loops"] * node.get("Rows Removed by Join Filter", 0))
