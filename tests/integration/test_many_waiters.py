@@ -67,8 +67,6 @@ def polled(edge: Edge, transfers: Sequence[UUID], *, once_all_wait: Callable[[],
 
     async def poll() -> list[Answered]:
         asked = [(f"/v1/transfers/{transfer}", {"Prefer": f"wait={WAIT_SECONDS}"}) for transfer in transfers]
-        # From here on the key is known, so that no thousand look it up at once.
-        await asyncio.to_thread(edge.http.get, asked[0][0])
         polls = await waiting(edge, *asked)
         assert not [poll.result().text for poll in polls if poll.done()]
         await asyncio.to_thread(once_all_wait)
