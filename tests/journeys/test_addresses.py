@@ -1,8 +1,5 @@
 """Ask for what there is not, the wrong way or with nonsense after the question mark: always a problem, never a 500."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator
 from secrets import token_hex
 from typing import Final
@@ -11,6 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
+from api.paging import Listing
 from tests.callers import Person, connected, problem_in, signed_up
 from tests.running_system import System
 
@@ -55,15 +53,15 @@ class TestAddress:
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
         [
-            ("PUT", "/v1/transfers", {"GET", "POST"}),
-            ("DELETE", "/v1/wallets", {"GET", "POST"}),
-            ("DELETE", f"/v1/transfers/{NOBODYS_ID}", {"GET"}),
-            ("POST", f"/v1/transfers/{NOBODYS_ID}/events", {"GET"}),
-            ("PATCH", f"/v1/wallets/{NOBODYS_ID}", {"GET"}),
-            ("POST", f"/v1/wallets/{NOBODYS_ID}/entries", {"GET"}),
+            ("PUT", "/v1/transfers", {"GET", "HEAD", "POST"}),
+            ("DELETE", "/v1/wallets", {"GET", "HEAD", "POST"}),
+            ("DELETE", f"/v1/transfers/{NOBODYS_ID}", {"GET", "HEAD"}),
+            ("POST", f"/v1/transfers/{NOBODYS_ID}/events", {"GET", "HEAD"}),
+            ("PATCH", f"/v1/wallets/{NOBODYS_ID}", {"GET", "HEAD"}),
+            ("POST", f"/v1/wallets/{NOBODYS_ID}/entries", {"GET", "HEAD"}),
             ("GET", "/v1/users", {"POST"}),
             ("GET", "/v1/token", {"POST"}),
-            ("POST", "/v1/system/balance", {"GET"}),
+            ("POST", "/v1/system/balance", {"GET", "HEAD"}),
             ("DELETE", "/v1/system/audits", {"POST"}),
         ],
     )
@@ -93,7 +91,6 @@ class TestQuery:
             "idempotency_key=%00",
             "idempotency_key=a%00b",
             f"idempotency_key={'x' * 256}",
-            f"cursor={'x' * 501}",
         ],
     )
     def test_of_transfers_is_sensible(self, http: httpx2.Client, query: str) -> None:
@@ -106,27 +103,26 @@ class TestQuery:
         problem_in(http.get(f"/v1/wallets?{query}"), status=422, code="validation_failed")
 
     @pytest.mark.parametrize(
-        "cursor", ["", "7", "%00", "é", "W10", "bnVsbA", "WzEsMl0", "e30", "=" * 8, "W1tbW1tbW1tb"]
+        "cursor", ["", "7", "%00", "é", "W10", "bnVsbA", "WzEsMl0", "e30", "=" * 8, "W1tbW1tbW1tb", "x" * 501]
     )
     @pytest.mark.parametrize("listing", ["/v1/transfers", "/v1/wallets", "/v1/wallets/{wallet_id}/entries"])
     def test_has_a_cursor_that_we_gave(self, http: httpx2.Client, person: Person, listing: str, cursor: str) -> None:
         path = listing.format(wallet_id=person.wallet_id)
         problem_in(http.get(f"{path}?cursor={cursor}"), status=400, code="cursor_invalid")
 
-    @pytest.mark.parametrize("position", ["abc", "1.5", "9" * 30, NOBODYS_ID[:-1]])
     @pytest.mark.parametrize("listing", ["transfers", "wallets", "entries"])
-    def test_has_a_cursor_that_was_not_forged(
-        self, http: httpx2.Client, person: Person, listing: str, position: str
-    ) -> None:
+    def test_has_a_cursor_that_was_not_forged(self, http: httpx2.Client, person: Person, listing: str) -> None:
         """Whoever reads the source can bind a cursor to a list of their own; what it holds is still not believed."""
-        path, name, filters = {
-            "transfers": ("/v1/transfers", "transfers", [None, None]),
-            "wallets": ("/v1/wallets", "wallets", [None, None]),
-            "entries": (f"/v1/wallets/{person.wallet_id}/entries", f"entries of {person.wallet_id}", []),
+        path, name, filters, good = {
+            "transfers": ("/v1/transfers", "transfers", (None, None, None, "None"), "7"),
+            "wallets": ("/v1/wallets", "wallets", (None,) * 2, NOBODYS_ID),
+            "entries": (f"/v1/wallets/{person.wallet_id}/entries", f"entries of {person.wallet_id}", (), "7"),
         }[listing]
-        binding = hashlib.sha256(json.dumps([name, person.id, *filters]).encode()).hexdigest()[:16]
-        forged = base64.urlsafe_b64encode(json.dumps([binding, position]).encode()).decode().rstrip("=")
-        problem_in(http.get(path, params={"cursor": forged}), status=400, code="cursor_invalid")
+        forged = Listing(name=name, owner_id=person.id, filters=filters)
+        assert http.get(path, params={"cursor": forged.cursor(good)}).status_code == 200
+        for position in ("abc", "1.5", "9" * 30, NOBODYS_ID[:-1]):
+            answer = http.get(path, params={"cursor": forged.cursor(position)})
+            problem_in(answer, status=400, code="cursor_invalid")
 
 
 class TestRequestId:
