@@ -12,6 +12,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 import redis
+import structlog
 from psycopg import sql
 
 from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
@@ -24,6 +25,17 @@ MIGRATION_SECONDS_MAX = 60.0
 
 # What tests kill is a process, never the machine: nothing here has to survive a power cut.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Have what is logged in this process told plainly: structlog would draw each traceback with all locals in it."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")
