@@ -13,7 +13,7 @@ from api.operations import operation_id
 from api.paging import Limit, Listing, number
 from api.parts import InTransaction
 from api.strict import StrictRoute
-from api.webhook_endpoints.schemas import EventType
+from api.webhook_endpoints.schemas import FeedType
 from shared.database.feed import FeedEvent, read_feed
 from shared.database.transfers import StandingTransfer, read_transfers
 from shared.domain import webhook, wire
@@ -38,7 +38,7 @@ async def get_events(
     caller: Annotated[Caller, needs(EVENTS_READ)],
     tx: InTransaction,
     types: Annotated[
-        list[EventType] | None, Query(max_length=len(webhook.EVENT_TYPES), description="Which; else all of them.")
+        list[FeedType] | None, Query(max_length=len(webhook.FEED_TYPES), description="Which; else all of them.")
     ] = None,
     after: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
     limit: Limit = 20,

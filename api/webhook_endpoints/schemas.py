@@ -1,6 +1,8 @@
 """Shape what is sent and answered about webhook endpoints."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
@@ -11,7 +13,7 @@ from shared.database.recoveries import Recovery
 from shared.database.sent import SentAttempt, SentDelivery
 from shared.domain import wire
 from shared.domain.attempt import ERROR_MESSAGES, AttemptError
-from shared.domain.webhook import EVENT_TYPES
+from shared.domain.webhook import EVENT_TYPES, FEED_TYPES
 from shared.domain.webhook_url import URL_LENGTH_MAX
 from shared.identifiers import event_name
 
@@ -20,14 +22,19 @@ GRACE_SECONDS: Final = 86_400
 GRACE_SECONDS_MAX: Final = 604_800
 
 
-def _known(event_type: str) -> str:
-    if event_type not in EVENT_TYPES:
-        message = f"must be one of {', '.join(EVENT_TYPES)}"
+def _one_of(types: Sequence[str], event_type: str) -> str:
+    if event_type not in types:
+        message = f"must be one of {', '.join(types)}"
         raise ValueError(message)
     return event_type
 
 
-EventType = Annotated[str, AfterValidator(_known)]
+EventType = Annotated[
+    str, AfterValidator(partial(_one_of, EVENT_TYPES)), Field(json_schema_extra={"enum": list(EVENT_TYPES)})
+]
+FeedType = Annotated[
+    str, AfterValidator(partial(_one_of, FEED_TYPES)), Field(json_schema_extra={"enum": list(FEED_TYPES)})
+]
 EndpointUrl = Annotated[
     PlainText, Field(min_length=1, max_length=URL_LENGTH_MAX, examples=["https://example.com/hooks"])
 ]

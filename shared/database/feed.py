@@ -86,7 +86,7 @@ async def read_feed(
         types: Which events are wanted, or None for all that a feed tells.
     """
     looked_at_max = LOOKED_AT_MAX if types else limit + 1
-    wanted_types = types or webhook.EVENT_TYPES
+    wanted_types = types or webhook.FEED_TYPES
     arguments = {
         "owner_id": owner_id,
         "lanes": list(after.keys()),

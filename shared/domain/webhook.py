@@ -14,7 +14,9 @@ TRANSFER_SUCCEEDED: Final = "transfer.succeeded"
 TRANSFER_FAILED: Final = "transfer.failed"
 ENDPOINT_DISABLED: Final = "webhook_endpoint.disabled"
 PING: Final = "ping"
-EVENT_TYPES: Final = (TRANSFER_SUCCEEDED, TRANSFER_FAILED, ENDPOINT_DISABLED, PING)
+FEED_TYPES: Final = (TRANSFER_SUCCEEDED, TRANSFER_FAILED, ENDPOINT_DISABLED)
+EVENT_TYPES: Final = (*FEED_TYPES, PING)
+"""A ping is for the endpoint that is tested alone: nothing has happened that an owner could have missed."""
 
 
 class DisabledReason(StrEnum):

@@ -1,8 +1,9 @@
 """Does a feed skip nothing, whichever lane commits first? And does an operator see what a defect of ours ended?"""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,9 +12,13 @@ from shared.database.engine import reading_engine
 from shared.database.feed import LOOKED_AT_MAX, FeedPage, read_feed
 from shared.database.transfers import UnprocessableTransfer, list_unprocessable
 from shared.domain.owner import OPERATORS_OWNER_ID
+from shared.domain.webhook import ENDPOINT_DISABLED, PING, TRANSFER_SUCCEEDED
+from shared.identifiers import new_id
 from tests.ledger import Ledger
 
 Read = TypeVar("Read")
+
+GIVEN_UP: Final = '{"z": 1, "a": "in the order that webhooks were told"}'
 
 
 def reading(ledger: Ledger, read: Callable[[AsyncConnection], Awaitable[Read]]) -> Read:
@@ -69,6 +74,28 @@ class TestFeed:
         ledger.wallet(holding=1)
         (end,) = ledger.connection.execute("SELECT event_number FROM lanes WHERE lane = 1").fetchone() or (0,)
         assert feed(ledger, after={}, types=("transfer.failed",)).numbers == {0: 0, 1: end}
+
+    def test_tells_of_an_endpoint_that_was_disabled_and_of_no_ping(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=1), ledger.wallet()
+        beginning = feed(ledger, after={}, limit=100).numbers
+        for number, (type_, data) in enumerate([(PING, "{}"), (ENDPOINT_DISABLED, GIVEN_UP), (PING, "{}")], start=1):
+            ledger.connection.execute(
+                "INSERT INTO events (id, lane, number, type, created_at, owner_id, endpoint_id, data)"
+                " VALUES (%s, 0, %s, %s, clock_timestamp(), %s, %s, %s)",
+                (new_id(), number, type_, OPERATORS_OWNER_ID, new_id(), data),
+            )
+        ledger.connection.execute("UPDATE lanes SET event_number = 3 WHERE lane = 0")
+        transfer_id = ledger.accept_one(source, destination, 1)
+        ledger.drain()
+        page = feed(ledger, after=beginning)
+        assert [(event.type, event.transfer_id) for event in page.events] == [
+            (ENDPOINT_DISABLED, None),
+            (TRANSFER_SUCCEEDED, transfer_id),
+        ]
+        assert json.dumps(page.events[0].data) == GIVEN_UP
+        assert page.numbers[0] == 3
+        (alone,) = feed(ledger, after=beginning, types=(ENDPOINT_DISABLED,)).events
+        assert alone == page.events[0]
 
 
 def test_an_operator_sees_what_went_wrong_on_our_side(ledger: Ledger) -> None:
