@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.request import parse_http_list
 
 from fastapi import Header
@@ -20,15 +20,6 @@ Prefer = Annotated[
 ]
 
 VARY: Final = {"Vary": "Prefer"}
-
-DOCUMENTED: Final[Mapping[str, Any]] = {
-    "Preference-Applied": {
-        "description": "`wait=N`, where a wait was asked for and granted: not where too many wait already.",
-        "schema": {"type": "string"},
-    },
-    "Vary": {"schema": {"type": "string"}},
-}
-"""Headers of answers that can be held back, for OpenAPI."""
 
 _SECONDS: Final = re.compile(r'0*([0-9]+)|"0*([0-9]+)"')
 _DIGITS_MAX: Final = len(str(WAIT_SECONDS_MAX))

@@ -79,6 +79,40 @@ class Transfer(Shape):
     links: TransferLinks
 
 
+class BatchAccepted(Shape):
+    """A batch as it was accepted: its transfers in the order they were sent. A replay is the same again."""
+
+    id: UUID
+    transfer_ids: list[UUID]
+    total: Annotated[int, Field(ge=1)]
+    created_at: datetime
+
+
+class BatchCounts(Shape):
+    """How many stand how."""
+
+    queued: Annotated[int, Field(ge=0)]
+    succeeded: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+
+
+class BatchLinks(Links):
+    """Where else to look."""
+
+    transfers: str
+
+
+class Batch(Shape):
+    """A batch as it stands; completed once none of its transfers is queued."""
+
+    id: UUID
+    total: Annotated[int, Field(ge=1)]
+    counts: BatchCounts
+    created_at: datetime
+    completed_at: datetime | None
+    links: BatchLinks
+
+
 class UnprocessableTransfer(Transfer):
     """A transfer that a defect of ours ended, and what went wrong the last time it was tried."""
 
@@ -99,30 +133,6 @@ class History(Shape):
     """Each status that a transfer had, oldest first."""
 
     data: list[StatusChange]
-
-
-class TransferEventData(Transfer):
-    """The transfer as of the event."""
-
-    previous_status: str
-
-
-class TransferEvent(Shape):
-    """A transfer has ended. Apply it only if its `version` is higher than what you have: order is not promised."""
-
-    type: Literal["transfer.succeeded", "transfer.failed"]
-    id: EventId
-    timestamp: datetime
-    data: TransferEventData
-
-
-class AnyEvent(Shape):
-    """An event of any type, also of those that will come; `data` is as its type says (`webhooks`)."""
-
-    type: str
-    id: EventId
-    timestamp: datetime
-    data: dict[str, object]
 
 
 class User(Shape):
@@ -147,7 +157,29 @@ class Token(BaseModel):
     access_token: str
     token_type: Literal["bearer"]
     expires_in: Annotated[int, Field(description="Seconds.")]
-    scope: str
+    refresh_token: Annotated[str, Field(pattern="^rt_", description="Good once; for the next pair.")]
+    scope: Annotated[str, Field(description="Apart by spaces.")]
+
+
+class LoggedOut(BaseModel):
+    """Nothing: whether there was anything to end is not told."""
+
+
+class ApiKey(Shape):
+    """A key, all but the key itself."""
+
+    id: UUID
+    name: str | None
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: Annotated[datetime | None, Field(description="Right to about a minute.")]
+
+
+class NewApiKey(ApiKey):
+    """A key, which is shown this once."""
+
+    key: Annotated[str, Field(pattern="^sk_")]
 
 
 class Balance(Shape):
@@ -210,7 +242,7 @@ class Currencies(Shape):
 
 
 class Page(Shape):
-    """A page of a list, newest first."""
+    """A page of a list."""
 
     has_more: bool
     next_cursor: str | None
@@ -218,6 +250,18 @@ class Page(Shape):
 
 class TransferPage(Page):
     """A page of transfers, newest first."""
+
+    data: list[Transfer]
+
+
+class ApiKeyPage(Page):
+    """A page of keys, newest first."""
+
+    data: list[ApiKey]
+
+
+class BatchTransferPage(Page):
+    """A page of a batch's transfers, in the order they were sent."""
 
     data: list[Transfer]
 
@@ -238,14 +282,6 @@ class EntryPage(Page):
     """A page of entries, newest first."""
 
     data: list[Entry]
-
-
-class EventPage(Shape):
-    """A page of the feed, oldest first. There is always a cursor to come back with."""
-
-    data: list[AnyEvent]
-    has_more: bool
-    next_cursor: str
 
 
 class Issued(Shape):

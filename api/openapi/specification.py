@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import problems
-from api.openapi import shapes, webhook_shapes
+from api.openapi import examples, shapes, webhook_shapes
 from api.openapi.answer import Answer
-from api.openapi.answers import ANSWERS, EVENT_FAILED, EVENT_SUCCEEDED, REQUESTS
-from api.openapi.webhook_answers import EVENT_DISABLED, EVENT_PING
+from api.openapi.answers import ANSWERS, REQUESTS
+from api.transfers.stream import STREAM
+from shared.domain.errors import QuotaExceeded
 from shared.domain.idempotency import KEY_LENGTH_MAX
 
 JSON: Final = "application/json"
@@ -37,17 +38,30 @@ HEADERS: Final = {
     503: {"Retry-After": "Seconds to wait before trying again."},
 }
 
-WEBHOOKS: Final = {
-    "transfer.succeeded": ("A transfer has succeeded", shapes.TransferEvent, EVENT_SUCCEEDED),
-    "transfer.failed": ("A transfer has failed", shapes.TransferEvent, EVENT_FAILED),
-    "webhook_endpoint.disabled": ("An endpoint was disabled", webhook_shapes.EndpointDisabledEvent, EVENT_DISABLED),
-    "ping": ("A test", webhook_shapes.PingEvent, EVENT_PING),
+EVERYWHERE: Final = {"X-Request-ID": "The request's id: yours, or one of ours."}
+OF_CALLERS: Final = {
+    "RateLimit": "What is left of the quota, and for how many seconds. Operators have none.",
+    "RateLimit-Policy": "The quota: so many requests in so many seconds.",
+}
+
+WEBHOOKS: Final[Mapping[str, tuple[str, type[BaseModel], Mapping[str, Any]]]] = {
+    "transfer.succeeded": ("A transfer has succeeded", webhook_shapes.TransferEvent, examples.EVENT_SUCCEEDED),
+    "transfer.failed": ("A transfer has failed", webhook_shapes.TransferEvent, examples.EVENT_FAILED),
+    "webhook_endpoint.disabled": (
+        "An endpoint was given up",
+        webhook_shapes.EndpointDisabledEvent,
+        examples.EVENT_DISABLED,
+    ),
+    "ping": ("A test that was asked for", webhook_shapes.PingEvent, examples.EVENT_PING),
 }
 
 TAGS: Final = {
-    "users": "Sign up, log in, and look at one's own account.",
+    "users": "Sign up, and look at one's own account.",
+    "tokens": "Log in, go on, and log out.",
+    "API keys": "What programs call with, in the place of a person who logs in.",
     "wallets": "Open wallets, and look at what they hold and what moved on them.",
     "transfers": "Send transfers, and follow them to their end.",
+    "transfer batches": "Send up to a thousand transfers at once, all or none.",
     "events": "What happened, for those who ask.",
     "webhook endpoints": "What happened, for those who would be told.",
     "system": "The system as a whole.",
@@ -78,7 +92,7 @@ def complete(made: Mapping[str, Any]) -> dict[str, Any]:
         _complete_operation(operation, path=path)
     spec["tags"] = [{"name": name, "description": description} for name, description in TAGS.items()]
     spec["webhooks"] = {
-        name: {"post": _webhook(name, summary, shape, example=example)}
+        name: {"post": _webhook(name, summary=summary, shape=shape, example=example)}
         for name, (summary, shape, example) in WEBHOOKS.items()
     }
     return spec
@@ -104,9 +118,12 @@ def _complete_operation(operation: dict[str, Any], *, path: str) -> None:
     for status, response in refusals.items():
         _complete_refusal(response, status=int(status), path=path)
     answers = {str(status): _answer(answer) for status, answer in ANSWERS.get(operation["operationId"], {}).items()}
-    operation["responses"] = {status: (refusals | answers)[status] for status in sorted(refusals | answers)}
+    operation["responses"] = {
+        status: _both(answers.get(status, {}), refusals.get(status, {})) for status in sorted(refusals | answers)
+    }
+    everywhere = EVERYWHERE | (OF_CALLERS if operation.get("security") else {})
     for response in operation["responses"].values():
-        response.setdefault("headers", {})["X-Request-ID"] = _header("The request's id: yours, or one of ours.")
+        response.setdefault("headers", {}).update({name: _header(text) for name, text in everywhere.items()})
     for content in operation.get("requestBody", {}).get("content", {}).values():
         examples = REQUESTS.get(operation["operationId"], {})
         content["examples"] = {name: {"value": example} for name, example in examples.items()}
@@ -124,6 +141,8 @@ def _refusals(operation: Mapping[str, Any], *, path: str) -> Iterator[tuple[int,
             yield 415, problems.CODE_BY_STATUS[415], problems.DETAIL_BY_STATUS[415]
     if "requestBody" in operation or operation.get("parameters"):
         yield 422, "validation_failed", problems.INVALID
+    if operation.get("security"):
+        yield 429, problems.code_of(QuotaExceeded), QuotaExceeded().detail
     if path.startswith("/v1/"):
         yield 500, "internal_error", problems.DEFECT
 
@@ -158,15 +177,27 @@ def _answer(answer: Answer) -> dict[str, Any]:
                 "examples": {name: {"value": example} for name, example in answer.examples.items()},
             }
         }
+    if answer.stream:
+        streamed = {"schema": {"type": "string"}, "examples": {"stream": {"value": answer.stream}}}
+        response["content"] = {**response["content"], STREAM: streamed}
     if answer.leads_to:
         response["links"] = {
-            operation: {"operationId": operation, "parameters": {parameter: "$response.body#/id"}}
-            for operation, parameter in answer.leads_to.items()
+            operation: {"operationId": operation, "parameters": dict(parameters)}
+            for operation, parameters in answer.leads_to.items()
         }
     return response
 
 
-def _webhook(name: str, summary: str, shape: type[BaseModel], *, example: Mapping[str, Any]) -> dict[str, Any]:
+def _both(answer: dict[str, Any], refusal: dict[str, Any]) -> dict[str, Any]:
+    """Describe a status that is an answer, a refusal, or either."""
+    both = {**refusal, **answer}
+    for part in ("content", "headers"):
+        if merged := {**refusal.get(part, {}), **answer.get(part, {})}:
+            both[part] = merged
+    return both
+
+
+def _webhook(name: str, *, summary: str, shape: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
     headers = {
         "webhook-id": "The event's id, the same at every attempt.",
         "webhook-timestamp": "Of this attempt, in seconds since 1970.",

@@ -1,6 +1,6 @@
 """Log in, refresh and log out, as OAuth 2 has it (RFC 6749, RFC 7009): forms in, JSON out, no answer to be kept."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse
@@ -21,27 +21,11 @@ NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 WRONG_PIN: Final = {"error": "invalid_grant", "error_description": "The email or the PIN is wrong."}
 DEAD_TOKEN: Final = {"error": "invalid_grant", "error_description": "This refresh token is not good. Log in."}
 
-REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    400: {
-        "description": "The email or the PIN is wrong, or the refresh token is not good (RFC 6749).",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["error", "error_description"],
-                    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-                },
-                "examples": {"password": {"value": WRONG_PIN}, "refresh_token": {"value": DEAD_TOKEN}},
-            }
-        },
-    }
-}
-
 
 @router.post(
     "/v1/token",
     summary="Log in, or refresh",
-    responses=REFUSED | problems.documented(TooManyAttempts, TooBusy, ServiceUnavailable),
+    responses=problems.documented(TooManyAttempts, TooBusy, ServiceUnavailable),
 )
 async def post_token(form: Annotated[TokenForm, Form()], request: Request, parts: FromParts) -> JSONResponse:
     """Log in: `username` is the email, `password` the PIN. Works with the Authorize button.

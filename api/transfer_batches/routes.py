@@ -19,7 +19,6 @@ from api.prefer import Prefer, wait_seconds, waited
 from api.strict import Id, StrictRoute
 from api.transfer_batches import answers
 from api.transfer_batches.schemas import NewBatch
-from api.transfers.answers import DOCUMENTED_ACCEPTANCE, DOCUMENTED_READING
 from shared.database.batches import read_batch
 from shared.database.transfers import StandingTransfer, list_batch_transfers
 from shared.domain import wire
@@ -50,8 +49,7 @@ router = APIRouter(tags=["transfer batches"], route_class=StrictRoute, generate_
     "/v1/transfer-batches",
     summary="Send a batch of transfers",
     status_code=202,
-    responses=DOCUMENTED_ACCEPTANCE
-    | problems.documented(
+    responses=problems.documented(
         NotAuthenticated,
         ScopeMissing,
         IdempotencyKeyMissing,
@@ -111,8 +109,7 @@ async def _completed(parts: Parts, accepted: AcceptedBatch, *, owner_id: UUID, k
 @router.get(
     "/v1/transfer-batches/{batch_id}",
     summary="Show a batch",
-    responses=DOCUMENTED_READING
-    | problems.documented(NotAuthenticated, ScopeMissing, BatchNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, BatchNotFound, ServiceUnavailable),
 )
 async def get_transfer_batch(
     batch_id: Id,

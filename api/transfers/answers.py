@@ -1,12 +1,11 @@
 """Answer about a transfer: the record of its acceptance, and readings of how it stands, each with its headers."""
 
 from collections.abc import Mapping
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from fastapi import Response
 
-from api import prefer
 from api.entity_tags import entity_tag, is_known
 from shared.database.transfers import StandingTransfer
 from shared.domain import wire
@@ -16,37 +15,6 @@ from shared.domain.transfer import Ending, Transfer
 RETRY_SECONDS: Final = "1"
 
 CACHED_BY_CALLER: Final = {"Cache-Control": "private, no-cache"}
-
-_TEXT: Final = {"schema": {"type": "string"}}
-_RETRY_AFTER: Final = {"description": "In seconds, while it is queued.", "schema": {"type": "integer"}}
-_READING: Final[dict[str, Any]] = {
-    "ETag": {"description": "Its version, in quotes.", **_TEXT},
-    "Cache-Control": _TEXT,
-    "Retry-After": _RETRY_AFTER,
-    **prefer.DOCUMENTED,
-}
-
-DOCUMENTED_ACCEPTANCE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "Accepted, and ended while it was waited for. Never at a replay.",
-        "headers": {"Location": _TEXT, "Idempotency-Key": _TEXT, **prefer.DOCUMENTED},
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    },
-    202: {
-        "description": "Accepted, and queued.",
-        "headers": {
-            "Location": _TEXT,
-            "Idempotency-Key": _TEXT,
-            "Idempotent-Replayed": {"description": "`true` at a replay.", **_TEXT},
-            "Retry-After": _RETRY_AFTER,
-            **prefer.DOCUMENTED,
-        },
-    },
-}
-DOCUMENTED_READING: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "How it stands.", "headers": _READING},
-    304: {"description": "It stands as `If-None-Match` says; no body.", "headers": _READING},
-}
 
 
 def accepted(acceptance: Acceptance, *, key: str, waited: Mapping[str, str] = {}) -> Response:

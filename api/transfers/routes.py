@@ -53,8 +53,7 @@ direct_router = APIRouter(tags=["transfers"], route_class=DirectRoute, generate_
     "/v1/transfers",
     summary="Send a transfer",
     status_code=202,
-    responses=answers.DOCUMENTED_ACCEPTANCE
-    | problems.documented(
+    responses=problems.documented(
         NotAuthenticated,
         ScopeMissing,
         IdempotencyKeyMissing,
@@ -147,8 +146,7 @@ async def get_transfers(
     "/v1/transfers/{transfer_id}",
     summary="Show a transfer",
     response_model=dict[str, Any],
-    responses=answers.DOCUMENTED_READING
-    | problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
 )
 async def get_transfer(
     transfer_id: Id,
@@ -178,8 +176,7 @@ async def get_transfer(
     "/v1/transfers/{transfer_id}/events",
     summary="List or stream a transfer's events",
     response_model=dict[str, Any],
-    responses=stream.DOCUMENTED
-    | problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
+    responses=problems.documented(NotAuthenticated, ScopeMissing, TransferNotFound, ServiceUnavailable),
 )
 async def get_transfer_events(
     transfer_id: Id,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, Header
@@ -26,25 +26,6 @@ RECONNECT_MILLISECONDS: Final = 1_000
 
 STREAM: Final = "text/event-stream"
 LISTING: Final = "application/json"
-
-_EXAMPLE: Final = """event: transfer.queued
-data: {"id":"0198c0de-…","status":"queued",…}
-
-: ping
-
-event: transfer.succeeded
-data: {"id":"0198c0de-…","status":"succeeded",…}
-id: evt_0198c0de…
-"""
-
-DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "A list; with `Accept: text/event-stream` a stream.",
-        "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
-        "headers": {name: {"schema": {"type": "string"}} for name in ("Cache-Control", "Vary")},
-    },
-    204: {"description": "Nothing follows the event that Last-Event-ID names: do not come back."},
-}
 
 _LOW_WEIGHT: Final = re.compile(r"[;\s]q=(0(?:\.[0-9]*)?)\s*(?:;|$)")
 

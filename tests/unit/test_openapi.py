@@ -73,7 +73,8 @@ def test_every_operation_lists_every_refusal(path: str, operation: dict[str, Any
     if path.startswith("/v1/"):
         assert {"500", "503"} <= statuses
     if operation.get("security"):
-        assert {"401"} <= statuses
+        assert {"401", "429"} <= statuses
+        assert "403" in statuses or not any(scopes for way in operation["security"] for scopes in way.values())
     if "requestBody" in operation:
         assert {"400", "413", "422"} <= statuses
         assert "415" in statuses or "application/json" not in operation["requestBody"]["content"]
