@@ -17,7 +17,7 @@ class Operation:
     Attributes:
         parameters: Those of the path, the query and the header, as (place, name).
         media_type: Of the body, if it takes one.
-        body: An example of it.
+        bodies: Examples of it.
     """
 
     name: str
@@ -26,7 +26,12 @@ class Operation:
     is_open: bool
     parameters: tuple[tuple[str, str], ...]
     media_type: str | None
-    body: Any
+    bodies: tuple[Any, ...]
+
+    @property
+    def body(self) -> Any:  # noqa: ANN401 (what JSON may hold)
+        """Give one example of a body, or None if it takes none."""
+        return next(iter(self.bodies), None)
 
 
 def specified(spec: dict[str, Any]) -> dict[str, Operation]:
@@ -68,5 +73,5 @@ def _operation(method: str, path: str, described: dict[str, Any]) -> Operation:
         is_open=not described.get("security"),
         parameters=tuple((parameter["in"], parameter["name"]) for parameter in described.get("parameters", ())),
         media_type=media_type,
-        body=next((example["value"] for example in examples.values()), None),
+        bodies=tuple(example["value"] for example in examples.values()),
     )

@@ -1,4 +1,4 @@
-"""Ask for what is somebody else's: the answer is that of what does not exist. Audits are for operators alone."""
+"""Ask for what is somebody else's: the answer is that of what does not exist. What is the operators' is closed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from secrets import token_hex
@@ -9,7 +9,7 @@ import pytest
 
 from tests.callers import Person, audited, connected, ended, operating, operators_wallet, pay, problem_in, signed_up
 from tests.running_system import System
-from tests.specification import specification, specified
+from tests.specification import Operation, specification, specified
 
 MADE_UP = "0198c0de-0000-7000-8000-000000000000"
 
@@ -122,6 +122,29 @@ def endpoint_of(person: Person) -> str:
     return answer.json()["id"]
 
 
+def key_of(person: Person) -> str:
+    """Have somebody make an API key; give its id."""
+    answer = person.http.post("/v1/api-keys", json={"scopes": ["transfers:read"]})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def batch_of(person: Person) -> str:
+    """Have somebody send a batch; give its id."""
+    transfer = {"destination_wallet_id": operators_wallet_id(person), "amount": 10**12, "currency": "BDT"}
+    headers = {"Idempotency-Key": token_hex(8)}
+    answer = person.http.post("/v1/transfer-batches", json={"transfers": [transfer]}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def delivery_of(person: Person, endpoint_id: str) -> str:
+    """Have somebody test an endpoint of theirs; give the delivery's id."""
+    answer = person.http.post(f"/v1/webhook-endpoints/{endpoint_id}/test")
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
 def failed_transfer_of(person: Person) -> str:
     """Have somebody fail to pay; give the transfer's id."""
     key = token_hex(8)
@@ -140,15 +163,41 @@ OWNED: Final[Mapping[str, Callable[[Person], str]]] = {
     "wallet_id": lambda person: person.wallet_id,
     "transfer_id": failed_transfer_of,
     "endpoint_id": endpoint_of,
+    "key_id": key_of,
+    "batch_id": batch_of,
 }
 
+
+def ids_of(person: Person, operation: Operation) -> dict[str, str]:
+    """Have somebody come by what an operation's address needs."""
+    names = [name for kind, name in operation.parameters if kind == "path"]
+    ids = {name: OWNED[name](person) for name in names if name in OWNED}
+    return ids | {name: delivery_of(person, ids["endpoint_id"]) for name in names if name == "delivery_id"}
+
+
 # Operations whose ids are nobody's own, or that have none: what they show, they show of the caller.
-FOR_OPERATORS: Final = {"get_audit", "post_audit", "get_unprocessable_transfers"}
+FOR_OPERATORS: Final = {"get_audit", "post_audit", "get_unprocessable_transfers", "get_system_endpoints"}
+
+# Operators see what anybody's endpoint was sent, and may have it sent again.
+OPERATORS_TOO: Final = {"get_deliveries", "get_delivery", "post_resend", "post_test", "post_recovery"}
 WITHOUT_ID: Final = {
-    *("post_token", "post_user", "get_me", "get_my_balance", "post_wallet", "get_wallets", "get_currencies"),
+    *(
+        "post_token",
+        "post_revocation",
+        "post_user",
+        "post_key",
+        "get_keys",
+        "post_transfer_batch",
+        "get_me",
+        "get_my_balance",
+        "post_wallet",
+        "get_wallets",
+        "get_currencies",
+    ),
     *("post_transfer", "get_transfers", "get_events", "post_endpoint", "get_endpoints", "get_system_balance"),
     *("get_livez", "get_readyz"),
 }
+OPEN: Final = {"post_token", "post_revocation", "post_user", "get_currencies", "get_livez", "get_readyz"}
 WITH_ID: Final = sorted(name for name, operation in OPERATIONS.items() if "{" in operation.path)
 
 
@@ -157,13 +206,14 @@ class TestEveryOperation:
         """One that is new needs a place here: an owner in OWNED, or a reason to be in one of the sets."""
         assert OPERATIONS.keys() == set(WITH_ID) | FOR_OPERATORS | WITHOUT_ID
         ids = {name for place in WITH_ID for kind, name in OPERATIONS[place].parameters if kind == "path"}
-        assert ids == {*OWNED, "audit_id"}
+        assert ids == {*OWNED, "delivery_id", "audit_id"}
+        assert set(WITH_ID) > OPERATORS_TOO
 
     @pytest.mark.parametrize("name", sorted(set(WITH_ID) - FOR_OPERATORS))
     def test_answers_for_anothers_id_as_for_a_made_up_one(self, system: System, boris: Person, name: str) -> None:
         operation = OPERATIONS[name]
         with signed_up(system) as owner, operating(system) as operators:
-            theirs = {parameter: OWNED[parameter](owner) for kind, parameter in operation.parameters if kind == "path"}
+            theirs = ids_of(owner, operation)
             own = operation.path.format(**theirs)
             made_up = operation.path.format(**dict.fromkeys(theirs, MADE_UP))
 
@@ -172,9 +222,23 @@ class TestEveryOperation:
                 problem = problem_in(answer, status=404, code=answer.json()["code"])
                 return {field: value for field, value in problem.items() if field not in {"instance", "request_id"}}
 
-            for stranger in (boris.http, operators):
+            for stranger in (boris.http,) if name in OPERATORS_TOO else (boris.http, operators):
                 assert refused(stranger, own) == refused(stranger, made_up)
             assert owner.http.request(operation.method, own, json=operation.body).status_code < 300
+
+    @pytest.mark.parametrize("name", ["get_delivery", "post_resend"])
+    def test_knows_no_delivery_but_through_its_own_endpoint(self, anna: Person, boris: Person, name: str) -> None:
+        operation = OPERATIONS[name]
+        delivery_id = delivery_of(boris, endpoint_of(boris))
+        path = operation.path.format(endpoint_id=endpoint_of(anna), delivery_id=delivery_id)
+        problem_in(anna.http.request(operation.method, path), status=404, code="delivery_not_found")
+
+    @pytest.mark.parametrize("name", sorted(OPERATORS_TOO))
+    def test_of_endpoints_that_operators_help_with_is_open_to_them(self, system: System, name: str) -> None:
+        operation = OPERATIONS[name]
+        with signed_up(system) as owner, operating(system) as operators:
+            path = operation.path.format(**ids_of(owner, operation))
+            assert operators.request(operation.method, path, json=operation.body).status_code in {200, 202}
 
     @pytest.mark.parametrize("name", sorted(FOR_OPERATORS))
     def test_of_the_operators_is_closed_to_people_whatever_the_id(self, boris: Person, name: str) -> None:
@@ -185,10 +249,10 @@ class TestEveryOperation:
     @pytest.mark.parametrize("name", sorted(OPERATIONS))
     def test_is_closed_without_credentials_unless_it_is_open(self, system: System, name: str) -> None:
         operation = OPERATIONS[name]
-        assert operation.is_open == (name in {"post_token", "post_user", "get_currencies", "get_livez", "get_readyz"})
+        assert operation.is_open == (name in OPEN)
         if operation.is_open:
             return
-        path = operation.path.format_map(dict.fromkeys((*OWNED, "audit_id"), MADE_UP))
+        path = operation.path.format_map(dict.fromkeys((*OWNED, "delivery_id", "audit_id"), MADE_UP))
         with connected(system, None) as http:
             answer = http.request(operation.method, path, json=operation.body)
         problem_in(answer, status=401, code="not_authenticated")
