@@ -108,6 +108,7 @@ def hold(answer: httpx2.Response, *, what: str) -> None:
     """Hold an answer to being a yes, or a no in the shape of all of them that gives nothing away."""
     assert answer.status_code != 429 or answer.json()["code"] != "quota_exceeded", f"{what}: was not looked at"
     assert answer.status_code < 500, f"{what}: {answer.status_code} {answer.text[:500]}"
+    assert answer.headers["x-request-id"], what
     if answer.status_code < 400 or not answer.content:
         return
     if answer.headers["content-type"] == PROBLEM:

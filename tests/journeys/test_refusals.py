@@ -72,6 +72,17 @@ class TestAnywhere:
         answer = payer.http.head("/v1/token")
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
+    @pytest.mark.parametrize(
+        ("path", "bytes_max"),
+        [("/v1/transfers", 65_536), ("/v1/api-keys", 65_536), ("/v1/transfer-batches", 1_048_576)],
+    )
+    def test_a_body_that_is_larger_than_an_address_takes(self, payer: Person, path: str, bytes_max: int) -> None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "large"}
+        fits = payer.http.post(path, content=b"{}".ljust(bytes_max), headers=headers)
+        problem_in(fits, status=422, code="validation_failed")
+        larger = payer.http.post(path, content=b"{}".ljust(bytes_max + 1), headers=headers)
+        problem_in(larger, status=413, code="body_too_large")
+
     @pytest.mark.parametrize("request_bytes", UNREADABLE.values(), ids=UNREADABLE)
     def test_what_cannot_be_read(self, system: System, request_bytes: bytes) -> None:
         answer = sent(system, request_bytes)
