@@ -11,6 +11,7 @@ from api import problems
 from api.main import make_app
 from api.openapi.answers import ANSWERS
 from api.openapi.specification import operations
+from shared.domain.webhook import EVENT_TYPES
 from tests.unit.test_problems import SETTINGS
 
 SPEC: Final[dict[str, Any]] = make_app(SETTINGS, lane_count=1).openapi()
@@ -91,3 +92,10 @@ def test_every_link_leads_to_an_operation() -> None:
         for link in response.get("links", {}).values():
             _, operation = OPERATIONS[link["operationId"]]
             assert link["parameters"].keys() <= {p["name"] for p in operation["parameters"]}, f"{name} {status}"
+
+
+def test_every_event_that_webhooks_tell_is_described() -> None:
+    assert SPEC["webhooks"].keys() == set(EVENT_TYPES)
+    for name, hook in SPEC["webhooks"].items():
+        content = hook["post"]["requestBody"]["content"]["application/json"]
+        assert [example["value"]["type"] for example in content["examples"].values()] == [name]
