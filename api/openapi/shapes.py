@@ -40,6 +40,13 @@ class Problem(BaseModel):
     errors: Annotated[list[FieldProblem], Field(description="Only where fields are at fault.")] = []
 
 
+class TokenRefused(BaseModel):
+    """How OAuth 2 says no (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+
+
 class Links(Shape):
     """Where else to look."""
 

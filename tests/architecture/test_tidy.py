@@ -71,7 +71,6 @@ DECLARATIONS: Final = ("shared/database/migrations/", "shared/database/tables.py
 """What stands here is used by standing here: Alembic runs a migration, METADATA knows a table."""
 
 NOT_DEAD: Final[Mapping[str, str]] = {
-    "iterate_batch": "whoever installs the client",
     "iterate_event_pages": "whoever installs the client",
     "iterate_transfers": "whoever installs the client",
     "submit_batch": "whoever installs the client",
