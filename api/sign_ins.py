@@ -36,4 +36,6 @@ def _network(host: str) -> str:
         return host
     if isinstance(address, ipaddress.IPv4Address):
         return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((int(address), IPV6_NETWORK_BITS), strict=False))

@@ -128,7 +128,7 @@ def _moment(value: object) -> datetime:
 
 def _email(text: str) -> str:
     name, at, host = text.rpartition("@")
-    if not at or not name or "." not in host or re.search(r"\s", text):
+    if not at or not name or "." not in host or not text.isprintable() or " " in text:
         raise ValueError("must be an email address")
     return text.casefold()
 

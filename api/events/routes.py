@@ -85,4 +85,7 @@ def _lane_numbers(text: str) -> dict[int, int]:
         ValueError: It is not that.
     """
     pairs = [pair.split(":") for pair in text.split(",", LANES_MAX)]
-    return {number(lane): number(last) for lane, last in pairs}
+    numbers = {number(lane): number(last) for lane, last in pairs}
+    if max(numbers) >= LANES_MAX:
+        raise ValueError("there is no such lane")
+    return numbers

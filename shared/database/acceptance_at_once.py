@@ -47,7 +47,7 @@ accepted AS (
     FROM resolved
     WHERE earlier_id IS NULL AND found_source_id <> found_destination_id
       AND currency = source_currency AND currency = destination_currency AND NOT %(is_full)s
-    ORDER BY owner_id, key
+    ORDER BY owner_id, key COLLATE "C"
     ON CONFLICT (owner_id, idempotency_key) DO NOTHING
     RETURNING id, position, source_wallet_id, destination_wallet_id, amount, created_at
 ),

@@ -117,7 +117,7 @@ class _Check:
 
     async def __call__(self, connection: psycopg.AsyncConnection) -> None:
         now_seconds = clock.monotonic_seconds()
-        if now_seconds - self._checked.get(connection, -inf) < self._trusted_seconds and not _has_news(connection):
+        if now_seconds - self._checked.get(connection, -inf) < self._trusted_seconds and not has_hung_up(connection):
             return
         deadline = asyncio.get_running_loop().call_later(CHECK_SECONDS_MAX, hang_up, connection)
         try:
@@ -127,10 +127,12 @@ class _Check:
         self._checked[connection] = now_seconds
 
 
-def _has_news(connection: psycopg.AsyncConnection) -> bool:
-    """Say whether anything has come that nobody asked for, as the end of the connection."""
-    ready, _, _ = select.select([connection.pgconn.socket], [], [], 0)
-    return bool(ready)
+def has_hung_up(connection: psycopg.AsyncConnection) -> bool:
+    """Say whether the server has hung up on a connection that nobody uses, or has said anything else unasked."""
+    # Not select(): it takes no descriptor above 1,023, and a thousand who wait have that many.
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def options(application_name: str, timeouts: Timeouts) -> dict[str, Any]:

@@ -13,11 +13,20 @@ import psycopg
 import pytest
 import structlog
 
+from api.server import raise_file_limit
 from api.transfers.intake import GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
-from shared.database.connections import TRUSTED_SECONDS, WORKER, connect, intake_pool
+from shared.database.connections import (
+    API,
+    TRUSTED_SECONDS,
+    WORKER,
+    connect,
+    connect_async,
+    has_hung_up,
+    intake_pool,
+)
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
@@ -241,6 +250,18 @@ class TestTrouble:
             await asyncio.to_thread(eventually, lambda: ledger.value(COUNT_INTAKES) == 0)
             after = await intake.accept(ledger.request(source, destination, 1, key="after"))
         assert isinstance(after, Accepted)
+
+    async def test_a_connection_that_was_hung_up_on_is_known_beside_a_thousand_open_files(self, ledger: Ledger) -> None:
+        raise_file_limit()
+        many = [os.dup(0) for _ in range(1_100)]
+        try:
+            async with await connect_async(ledger.database_url, application_name="lost", timeouts=API) as connection:
+                assert not has_hung_up(connection)
+                ledger.connection.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                await asyncio.to_thread(eventually, lambda: has_hung_up(connection))
+        finally:
+            for descriptor in many:
+                os.close(descriptor)
 
     async def test_does_not_wait_for_a_server_that_is_frozen(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()

@@ -6,6 +6,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
+from api.paging import Listing
 from tests.callers import Person, ended, pay, problem_in, signed_up
 from tests.eventually import eventually
 from tests.receiver import Reply, receiving
@@ -122,3 +123,10 @@ class TestFeed:
 
     def test_tells_nobody_else_of_an_endpoint(self, payee: Person) -> None:
         assert read(payee.http, types=DISABLED)["data"] == []
+
+    def test_has_a_cursor_of_lanes_that_there_are(self, payer: Person) -> None:
+        forged = Listing(name="events", owner_id=payer.id, filters=())
+        assert payer.http.get(FEED, params={"after": forged.cursor("1:0")}).status_code == 200
+        for position in ("70000:1", "1:1e9", "1", "-1:1"):
+            answer = payer.http.get(FEED, params={"after": forged.cursor(position)})
+            problem_in(answer, status=400, code="cursor_invalid")

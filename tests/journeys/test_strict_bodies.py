@@ -233,6 +233,7 @@ class TestSignUp:
             ('"email": "rina"', "/email"),
             ('"email": "rina@localhost"', "/email"),
             ('"email": "rina @example.org"', "/email"),
+            ('"email": "ri\u200bna@example.org"', "/email"),
             (f'"email": "{NUL}rina@example.org"', "/email"),
             (f'"email": "{HALF}rina@example.org"', "/email"),
             (f'"pin": "1234{NUL}"', "/pin"),
