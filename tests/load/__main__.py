@@ -12,14 +12,14 @@ from statistics import median
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.load import apply, growth, mixed, plots, queue_full, target
+from tests.load import apply, growth, mixed, plots, queue_full, target, webhooks
 from tests.load.generator import generating
 from tests.load.machine import describe
 from tests.load.report import WIDTH, report, show, show_figures, write
 from tests.load.run import EACH_ROUND, ONCE, run, steps_for
 from tests.load.servers import serving
 from tests.load.stage import FULL, QUICK, Size, Stage, staged
-from tests.load.targets import GROWTH, TARGETS, Target, rows
+from tests.load.targets import GROWTH, TARGETS, WEBHOOK_MEMORY, Target, rows
 
 RESULTS = Path("docs/bench")
 TARGET_SECONDS = 10.0
@@ -103,6 +103,13 @@ def _plan(asked: argparse.Namespace, *, size: Size) -> Plan:
             measure=lambda stage, _: _once(queue_full.measure(stage)),
             problems=queue_full.problems,
         )
+    if asked.webhook_memory:
+        return Plan(
+            file="webhook-memory",
+            targets=WEBHOOK_MEMORY,
+            steps=1,
+            measure=lambda stage, _: _once(webhooks.measure_memory(stage, count=asked.webhook_memory)),
+        )
     if asked.lanes:
         counts = [int(count) for count in asked.lanes.split(",")]
         return Plan(
@@ -133,6 +140,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--growth", type=int, metavar="TRANSFERS", help="S10 and S11, with so many in the tables")
     parser.add_argument("--mixed", type=float, metavar="SECONDS", help="load of every kind at once for so long")
     parser.add_argument("--queue-full", action="store_true", help="more than may wait, while nobody applies anything")
+    parser.add_argument(
+        "--webhook-memory", type=int, metavar="DELIVERIES", help="of the webhook worker, over so many of them"
+    )
     parser.add_argument("--lanes", default="", metavar="1,2,4,8", help="S1 with so many lanes and processes")
     parser.add_argument("--target", metavar="URL", help="drive what runs there; credentials in BENCH_CREDENTIALS")
     parser.add_argument("--adapter", default=target.OWN_ADAPTER, metavar="MODULE:CLASS", help="what --target speaks")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import psycopg
 
-from tests.load import apply, celery_messages, memory, over_http, waiting
+from tests.load import apply, celery_messages, memory, over_http, waiting, webhooks
 from tests.load.stage import Stage
 from tests.load.targets import Target
 
@@ -29,6 +29,12 @@ def _measure_r3(stage: Stage) -> Mapping[str, float]:
     return celery_messages.measure(stage.servers, messages=stage.size.messages)
 
 
+def _measure_s12(stage: Stage) -> Mapping[str, float]:
+    with stage.fresh_system() as system:
+        rates = webhooks.measure(system.database_url, count=stage.size.webhooks)
+    return {"S12 bare": rates.bare, "S12": rates.ours, "S12 worker": rates.worker_rss_mb}
+
+
 EACH_ROUND: Mapping[str, Step] = {
     "R1": _measure_r1,
     "S1": apply.measure_spread,
@@ -42,6 +48,7 @@ EACH_ROUND: Mapping[str, Step] = {
     "S8": over_http.measure_latency,
     "S9": over_http.measure_lone,
     "S4": over_http.measure_batches,
+    "S12": _measure_s12,
 }
 """In this order: what is compared stands close together."""
 

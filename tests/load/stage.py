@@ -27,6 +27,7 @@ class Size:
         batches: Of a thousand transfers each, over HTTP.
         lone: Transfers sent one by one on an idle system.
         memory_backlog: Transfers that wait while the lane worker's memory is watched.
+        webhooks: Deliveries to one receiver, and as many bare posts.
         waiters: That wait for something that does not happen.
         plots: Whether to measure what only the plots show.
     """
@@ -38,17 +39,18 @@ class Size:
     batches: int
     lone: int
     memory_backlog: int
+    webhooks: int
     waiters: int
     plots: bool
 
 
 FULL = Size(
     rounds=3, backlog=50_000, seconds=4, messages=1_500, batches=30, lone=200, memory_backlog=1_000_000,
-    waiters=1_000, plots=True,
+    webhooks=10_000, waiters=1_000, plots=True,
 )  # fmt: skip
 QUICK = Size(
     rounds=1, backlog=20_000, seconds=2, messages=500, batches=10, lone=50, memory_backlog=100_000,
-    waiters=1_000, plots=False,
+    webhooks=3_000, waiters=1_000, plots=False,
 )  # fmt: skip
 
 

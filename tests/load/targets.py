@@ -124,6 +124,10 @@ TARGETS = (
         unit="ms", must=100, goal=20, kind=Kind.OURS_AT_MOST, steps=("R1", "S9"),
     ),
     Target(
+        id="S12", what="webhooks delivered ÷ posts of a bare aiohttp loop", ours="S12", reference="S12 bare",
+        unit="/s", must=0.3, goal=0.6, steps=("S12",),
+    ),
+    Target(
         id="S13", what="memory of the API process after S5", ours="S13 api", reference=None,
         unit="MB", must=150, goal=150, kind=Kind.OURS_AT_MOST, steps=("R4", "S5"),
     ),
@@ -153,6 +157,14 @@ GROWTH = (
     Target(
         id="S11", what="a page of 100 entries of a wallet with 1,000,000 ÷ of one with 1,000", ours="S11 million",
         reference="S11 thousand", unit="ms", must=1.5, goal=1.1, kind=Kind.RATIO_AT_MOST, steps=("S11",),
+    ),
+)  # fmt: skip
+
+WEBHOOK_MEMORY = (
+    Target(
+        id="S12", what="memory of the webhook worker, after the last tenth of the deliveries ÷ after the first",
+        ours="webhooks last", reference="webhooks first", unit="MB", must=1.1, goal=1.05, kind=Kind.RATIO_AT_MOST,
+        steps=(),
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Measure S12: how many webhooks a second go to a local receiver, beside a bare aiohttp loop that posts the same.
 
-`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS] | memory]`, with a fresh, migrated database; `memory`
-watches the worker's over 100,000 deliveries instead.
+`make bench BENCH_ARGS="--only S12"` does; `--webhook-memory 100000` watches the worker's memory over as many. By hand:
+`python -m tests.load.webhooks DATABASE_URL [COUNT [ROUNDS] | memory]`, with a fresh, migrated database.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from shared.domain.signature import SECRET_BYTES, sign
 from shared.identifiers import event_name, new_id
 from shared.secrets_at_rest import SecretsAtRest
 from tests.eventually import eventually
+from tests.load.stage import Stage
 from tests.webhook_worker import KEY
 
 BODY_BYTES = 700
@@ -65,6 +66,13 @@ def measure(database_url: str, *, count: int = 10_000, endpoints: int = 1, broke
                 eventually(lambda: not _pending(connection), seconds_max=END_SECONDS_MAX)
                 rss_mb = resident_mb(process.pid)
             return Rates(ours=_delivered_per_second(connection, count), bare=bare, worker_rss_mb=rss_mb)
+
+
+def measure_memory(stage: Stage, *, count: int) -> Mapping[str, float]:
+    """Say what the worker held after the first tenth of so many deliveries, at most, and after the last."""
+    with stage.fresh_system() as system:
+        seen = memory_mb(system.database_url, count=count)
+    return {"webhooks first": seen[0], "webhooks most": max(seen), "webhooks last": seen[-1]}
 
 
 def memory_mb(database_url: str, *, count: int = 100_000, steps: int = 10, broker_url: str = NO_BROKER) -> list[float]:
