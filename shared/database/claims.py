@@ -142,15 +142,23 @@ JOIN tried ON tried.id = recorded.id
 """
 
 # What is owed to endpoints that were deleted or disabled, also by a lane that read them a moment before they were. What
-# is being sent at this moment is left to whoever sends it. Index: webhook_deliveries_due_idx.
+# is being sent at this moment is left to whoever sends it. Whoever enables one waits for this: what they recover next
+# is not written off behind their back. In order of id. Indexes: webhook_endpoints_pkey, webhook_deliveries_due_idx.
 WRITE_OFF: LiteralString = """
+WITH closed AS (
+    SELECT id
+    FROM webhook_endpoints
+    WHERE id = ANY(%(endpoint_ids)s) AND (deleted_at IS NOT NULL OR disabled_at IS NOT NULL)
+    ORDER BY id
+    FOR SHARE
+)
 UPDATE webhook_deliveries
 SET status = 'exhausted', next_attempt_at = NULL, claim_id = NULL, claimed_until = NULL,
     finished_at = statement_timestamp()
 WHERE id IN (
     SELECT id
     FROM webhook_deliveries
-    WHERE endpoint_id = ANY(%(endpoint_ids)s) AND status = 'pending'
+    WHERE endpoint_id = ANY(ARRAY(SELECT id FROM closed)) AND status = 'pending'
       AND (claimed_until IS NULL OR claimed_until <= statement_timestamp())
     LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED

@@ -7,7 +7,9 @@ from threading import Event
 from typing import Final
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
+from shared.database.claims import write_off
 from tests.eventually import eventually
 from tests.receiver import Received, Receiver, Reply, receiving
 from tests.webhook_worker import Owing, delivering, owing
@@ -137,6 +139,26 @@ class TestGone:
             release.set()
             eventually(lambda: books.attempts(delivery_id))
         assert books.endpoint_row(endpoint_id)["disabled_at"] is None
+
+
+class TestClosed:
+    """What is written off is what is owed to endpoints that are closed at that moment, not just before."""
+
+    def test_is_not_one_that_was_enabled_again_meanwhile(self, books: Owing) -> None:
+        endpoint_id = books.endpoint("http://127.0.0.1:1/hooks")
+        books.owe(endpoint_id)
+        assert write_off(books.connection, [endpoint_id], limit=10) == 0
+
+    def test_stays_so_until_what_was_owed_is_written_off(self, database_url: str, books: Owing) -> None:
+        endpoint_id = books.endpoint("http://127.0.0.1:1/hooks")
+        books.owe(endpoint_id)
+        books.connection.execute("UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = 'owner'")
+        enable = "UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL"
+        with owing(database_url) as owners, books.connection.transaction():
+            assert write_off(books.connection, [endpoint_id], limit=10) == 1
+            owners.connection.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(LockNotAvailable):
+                owners.connection.execute(enable)
 
 
 class TestDead:
