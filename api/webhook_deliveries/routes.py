@@ -151,7 +151,7 @@ async def post_recovery(
     """Send what happened in a window of time and was not delivered, soon.
 
     It was given up, or the endpoint was disabled when it happened. What happened before the endpoint was added is not
-    owed to it.
+    owed to it, and what happened more than ninety days ago is forgotten. A disabled endpoint has to be enabled first.
     """
     if asked.until is not None and asked.until <= asked.since:
         raise RequestValidationError([{"type": "window_empty", "loc": ("body", "until"), "msg": "must be after since"}])

@@ -10,14 +10,17 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from shared.database.deliveries import NewDelivery
-from shared.domain.attempt import ATTEMPTS_MAX
+from shared.domain.attempt import ATTEMPTS_MAX, KEPT_DAYS
 from shared.domain.webhook import Endpoint
 
 # The oldest that is not finished and that nobody else carries out at this moment. What is owed to an endpoint that was
-# closed meanwhile is nothing. Index: webhook_recoveries_endpoint_id_key, whose rows are those not finished.
+# closed meanwhile is nothing; nor is what happened so long ago that it is forgotten whether it was delivered.
+# Index: webhook_recoveries_endpoint_id_key, whose rows are those not finished.
 TAKE: LiteralString = """
 SELECT recovery.id, recovery.endpoint_id, recovery.lane, recovery.number, recovery.until,
-       greatest(recovery.since, endpoint.created_at) AS since, endpoint.owner_id, endpoint.event_types,
+       greatest(recovery.since, endpoint.created_at,
+                statement_timestamp() - make_interval(days => %(kept_days)s)) AS since,
+       endpoint.owner_id, endpoint.event_types,
        endpoint.deleted_at IS NOT NULL OR endpoint.disabled_at IS NOT NULL AS closed
 FROM webhook_recoveries AS recovery
 JOIN webhook_endpoints AS endpoint ON endpoint.id = recovery.endpoint_id
@@ -87,7 +90,7 @@ class TakenRecovery:
     """A recovery that this transaction holds.
 
     Attributes:
-        since: When what is owed begins: as asked for, but not before the endpoint was added.
+        since: When what is owed begins: as asked for, but not before the endpoint was added or what is forgotten.
         lane: Where it is.
         number: Of the last event that was looked at there; None before the first.
         closed: The endpoint was deleted or disabled meanwhile.
@@ -126,7 +129,7 @@ class PastEvent:
 def take_recovery(tx: Connection) -> TakenRecovery | None:
     """Take the next recovery until the transaction ends, or return None if there is none."""
     with tx.cursor(row_factory=class_row(TakenRecovery)) as cursor:
-        return cursor.execute(TAKE).fetchone()
+        return cursor.execute(TAKE, {"kept_days": KEPT_DAYS}).fetchone()
 
 
 def await_lane(connection: Connection, lane: int) -> None:

@@ -7,6 +7,9 @@ from typing import Final
 ATTEMPTS_MAX: Final = 1_000
 """Of one delivery, over all its schedules: who asks for more has it sent from the feed of events."""
 
+KEPT_DAYS: Final = 90
+"""How long a delivery is kept after its end, and how far back a recovery goes. Source: docs/decisions/0019."""
+
 _GONE: Final = 410
 _TOO_MANY_REQUESTS: Final = 429
 
