@@ -17,6 +17,7 @@ from shared.database.engine import reading_engine
 LARGE: Final = frozenset(
     {"transfers", "transfer_batches", "entries", "events", "wallets", "users"}
     | {"api_keys", "sessions", "refresh_tokens", "login_failures"}
+    | {"webhook_endpoints", "webhook_deliveries", "webhook_attempts"}
 )
 """Tables that grow with every customer, or with every transfer."""
 

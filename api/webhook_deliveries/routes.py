@@ -56,10 +56,18 @@ async def get_deliveries(
     limit: Limit = 20,
 ) -> dict[str, Any]:
     """List what an endpoint was sent or is owed, newest first."""
-    await _endpoint(tx, endpoint_id, caller=caller)
+    endpoint = await _endpoint(tx, endpoint_id, caller=caller)
     listing = Listing(name=f"deliveries to {endpoint_id}", owner_id=str(caller.owner_id), filters=(status, event_type))
     before = listing.position(cursor, read=UUID)
-    rows = await list_deliveries(tx, endpoint_id, status=status, event_type=event_type, before=before, limit=limit + 1)
+    rows = await list_deliveries(
+        tx,
+        endpoint_id,
+        owner_id=endpoint.owner_id,
+        status=status,
+        event_type=event_type,
+        before=before,
+        limit=limit + 1,
+    )
     return page(
         rows,
         limit=limit,

@@ -7,7 +7,7 @@ from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The schema that this code works with: that of the newest migration."""
 
 READ_REVISION = text("SELECT version_num FROM alembic_version")

@@ -234,6 +234,8 @@ EVENTS = Table(
     ),
     # What failed is rare, so that a list of it would read past everything else.
     Index("events_failed_idx", "owner_id", "position", postgresql_where=text("type = 'transfer.failed'")),
+    # What is rare among what endpoints are told of.
+    Index("events_rare_idx", "owner_id", "type", "id", postgresql_where=text("type <> 'transfer.succeeded'")),
     # What an operator should look at: a defect of ours.
     Index("events_unprocessable_idx", "position", postgresql_where=text("failure_code = 'unprocessable'")),
     comment="One thing that happened: status history and what webhooks tell, numbered per lane in order of commit.",
@@ -317,12 +319,13 @@ WEBHOOK_DELIVERIES = Table(
     UniqueConstraint("endpoint_id", "event_id"),
     # By endpoint first, so that the endless arrears of one are stepped over to get to the next.
     Index("webhook_deliveries_due_idx", "endpoint_id", "next_attempt_at", postgresql_where=text("status = 'pending'")),
-    # What recover revives, and an owner looks for.
+    # What an owner looks for. What was delivered is most of it, and has no place in it.
     Index(
-        "webhook_deliveries_exhausted_idx",
+        "webhook_deliveries_undelivered_idx",
         "endpoint_id",
+        "status",
         "event_id",
-        postgresql_where=text("status = 'exhausted'"),
+        postgresql_where=text("status <> 'delivered'"),
     ),
     postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
     comment="What an endpoint is owed: which bytes, and when next. A claim keeps others off it for a while.",
