@@ -52,7 +52,7 @@ async def _database(parts: Parts) -> dict[str, str]:
 
 async def _look(parts: Parts) -> dict[str, str]:
     try:
-        async with parts.engine.connect() as tx:
+        async with parts.looking_engine.connect() as tx:
             revision = await read_revision(tx)
             lanes = await read_lanes(tx)
     except (SQLAlchemyError, OSError):

@@ -54,7 +54,7 @@ from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.batch_acceptance import accept_batches
 from shared.database.connections import API, connect, intake_pool
-from shared.database.engine import reading_engine
+from shared.database.engine import looking_engine, reading_engine
 from shared.database.health import loses_commits
 from shared.database.ledger import count_lanes
 from shared.queue import WakeUps, apply_in
@@ -200,10 +200,11 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     """Make what the routes stand on."""
     pool = intake_pool(settings.database_url, size_max=INTAKE_CONNECTIONS)
     engine = reading_engine(settings.database_url, pool_size=settings.database_pool_size)
+    looking = looking_engine(settings.database_url)
     wake_ups = WakeUps(settings.broker_url)
     tokens = Tokens(settings.token_keys)
     endings = Endings(settings.database_url, watched_max=settings.watched_max)
-    backlog = Backlog(engine, transfers_max=settings.backlog_max)
+    backlog = Backlog(looking, transfers_max=settings.backlog_max)
     doors = Doors(
         pool=pool,
         lane_count=lane_count,
@@ -214,6 +215,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     return Parts(
         settings=settings,
         engine=engine,
+        looking_engine=looking,
         intake_pool=pool,
         intake=Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
         batch_intake=Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX),
@@ -222,7 +224,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         endings=endings,
         batches=BatchReadings(engine, endings=endings),
         wake_ups=wake_ups,
-        known_callers=KnownCallers(partial(look_up, engine=engine, tokens=tokens)),
+        known_callers=KnownCallers(partial(look_up, engine=looking, tokens=tokens)),
         caller_quotas=Quotas(requests=settings.requests_per_second, window_seconds=QUOTA_WINDOW_SECONDS),
         address_quotas=Quotas(requests=settings.sign_ins_per_minute, window_seconds=sign_ins.WINDOW_SECONDS),
         tokens=tokens,
@@ -259,6 +261,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         await asyncio.gather(*intakes, *watchers, return_exceptions=True)
         await parts.intake_pool.close()
         await parts.engine.dispose()
+        await parts.looking_engine.dispose()
         await asyncio.to_thread(parts.wake_ups.stop)
 
 

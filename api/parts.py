@@ -28,7 +28,8 @@ class Parts:
     """Everything with a life as long as the process's.
 
     Attributes:
-        engine: For all but accepting.
+        engine: For all but accepting and looks.
+        looking_engine: For what must not wait behind lists: who calls, how long the queue is, whether all is well.
         intake_pool: For accepting alone.
         caller_quotas: Of requests.
         address_quotas: Of sign-ups and log-ins.
@@ -36,6 +37,7 @@ class Parts:
 
     settings: ApiSettings
     engine: AsyncEngine
+    looking_engine: AsyncEngine
     intake_pool: AsyncConnectionPool
     intake: Intake[TransferRequest, Accepted]
     batch_intake: Intake[BatchRequest, AcceptedBatch]

@@ -42,7 +42,7 @@ class ApiSettings(Settings):
         webhook_secret_keys: Fernet keys; the first encrypts endpoints' secrets, all of them decrypt.
         webhook_https_only: Refuse to register endpoints that are not https.
         opening_grant_minor: What a new user's BDT wallet is given, in paisa. Source: the predecessor, 5,000 taka.
-        database_pool_size: Connections for everything but accepting. Source: faults.md, section 2.2.
+        database_pool_size: Connections for all but accepting and short looks. Source: faults.md, section 2.2.
         intake_waiting_max: Transfers that may wait for the next write before callers are told to come back.
         intake_waiting_bytes_max: The same in bytes of the requests that brought them.
         backlog_max: Transfers that may be queued before nothing new is accepted. Source: docs/decisions/0013.
