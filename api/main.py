@@ -208,7 +208,6 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
     doors = Doors(
         pool=pool,
         lane_count=lane_count,
-        room=Room(transfers_max=settings.intake_waiting_max, bytes_max=settings.intake_waiting_bytes_max),
         is_full=backlog.is_full,
         wake_lane=lambda lane: wake_ups.send(apply_in(lane)),
     )
@@ -217,8 +216,8 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         engine=engine,
         looking_engine=looking,
         intake_pool=pool,
-        intake=Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
-        batch_intake=Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX),
+        intake=Intake(doors, room=_room(settings), accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
+        batch_intake=Intake(doors, room=_room(settings), accept=accept_batches, group_max=BATCH_GROUP_MAX),
         backlog=backlog,
         readings=Readings(engine),
         endings=endings,
@@ -232,6 +231,10 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         endpoint_secrets=SecretsAtRest(settings.webhook_secret_keys),
         lane_count=lane_count,
     )
+
+
+def _room(settings: ApiSettings) -> Room:
+    return Room(transfers_max=settings.intake_waiting_max, bytes_max=settings.intake_waiting_bytes_max)
 
 
 @contextlib.asynccontextmanager

@@ -43,7 +43,8 @@ class ApiSettings(Settings):
         webhook_https_only: Refuse to register endpoints that are not https.
         opening_grant_minor: What a new user's BDT wallet is given, in paisa. Source: the predecessor, 5,000 taka.
         database_pool_size: Connections for all but accepting and short looks. Source: faults.md, section 2.2.
-        intake_waiting_max: Transfers that may wait for the next write before callers are told to come back.
+        intake_waiting_max: Transfers that may wait for the next write, and as many in batches, before callers are told
+            to come back. One owner may have a quarter of either waiting.
         intake_waiting_bytes_max: The same in bytes of the requests that brought them.
         backlog_max: Transfers that may be queued before nothing new is accepted. Source: docs/decisions/0013.
         watched_max: Transfers that callers may wait for at once; beyond that they are answered without waiting.

@@ -32,6 +32,9 @@ DEADLOCK_TRIES_MAX: Final = 3
 
 class _Request(Protocol):
     @property
+    def owner_id(self) -> UUID: ...
+
+    @property
     def transfer_count(self) -> int: ...
 
 
@@ -78,7 +81,6 @@ class Doors:
 
     pool: AsyncConnectionPool
     lane_count: int
-    room: Room
     is_full: Callable[[], bool]
     wake_lane: Callable[[int], None]
 
@@ -101,6 +103,7 @@ class Intake(Generic[Request, Answer]):
         self,
         doors: Doors,
         *,
+        room: Room,
         accept: Accept[Request, Answer],
         accept_at_once: AcceptAtOnce[Request, Answer] | None = None,
         group_max: int,
@@ -108,10 +111,12 @@ class Intake(Generic[Request, Answer]):
         """Take what it stands on; `run` does the work.
 
         Args:
+            room: This door's own, so that what waits at another takes none of it.
             accept_at_once: Tried first, if there is one.
             group_max: Transfers per write, unless the first request alone is of more.
         """
         self._doors = doors
+        self._room = room
         self._accept = accept
         self._accept_at_once = accept_at_once
         self._group_max = group_max
@@ -127,7 +132,7 @@ class Intake(Generic[Request, Answer]):
         Args:
             body_bytes: The size of what was received, which stays in memory until it is answered.
         """
-        if not self._doors.room.take(transfers=request.transfer_count, body_bytes=body_bytes):
+        if not self._room.take(owner_id=request.owner_id, transfers=request.transfer_count, body_bytes=body_bytes):
             return Refused(reason=QueueUnavailable())
         answer: asyncio.Future[Answer | Refused] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request=request, body_bytes=body_bytes, answer=answer))
@@ -159,7 +164,11 @@ class Intake(Generic[Request, Answer]):
         write = self._write if self._accept_at_once is None else partial(self._write_at_once, self._accept_at_once)
         answers = await self._settle([w.request for w in group], write=write)
         for waiting, answer in zip(group, answers, strict=True):
-            self._doors.room.give_back(transfers=waiting.request.transfer_count, body_bytes=waiting.body_bytes)
+            self._room.give_back(
+                owner_id=waiting.request.owner_id,
+                transfers=waiting.request.transfer_count,
+                body_bytes=waiting.body_bytes,
+            )
             if waiting.answer.done():
                 continue
             if isinstance(answer, Exception):

@@ -1,32 +1,61 @@
 """Keep room: how much may wait to be accepted, so that a slow PostgreSQL does not fill the memory."""
 
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+SHARES: Final = 4
+"""One owner may have one of them, so that the rest of the room is left to the others."""
+
+
+@dataclass(slots=True)
+class _Taken:
+    transfers: int = 0
+    body_bytes: int = 0
+
 
 class Room:
-    """What may wait at once in one process, over all doors to the queue, in transfers and in bytes received."""
+    """What may wait at once at one door to the queue of one process, in transfers and in bytes received."""
 
     def __init__(self, *, transfers_max: int, bytes_max: int) -> None:
         """Begin empty."""
         self._transfers_max = transfers_max
         self._bytes_max = bytes_max
-        self._transfers = 0
-        self._bytes = 0
+        self._all = _Taken()
+        # Of those alone who have something waiting, so never more than there are requests.
+        self._by_owner: dict[UUID, _Taken] = {}
 
-    def take(self, *, transfers: int, body_bytes: int) -> bool:
-        """Take room until it is given back, if there is any; say whether there was.
+    def take(self, *, owner_id: UUID, transfers: int, body_bytes: int) -> bool:
+        """Take room until it is given back, if there is any for this owner; say whether there was.
 
-        Whoever comes first gets in, however much they bring: a limit below the size of one batch delays batches and
-        never shuts them out.
+        Whoever comes first gets in, however much they bring, and so does the first request of each owner for whom there
+        is room: a limit below the size of one batch delays batches and never shuts them out.
         """
-        fits = self._transfers + transfers <= self._transfers_max and self._bytes + body_bytes <= self._bytes_max
-        if self._transfers > 0 and not fits:
+        taken = self._by_owner.get(owner_id)
+        if taken is not None and not self._fits(taken, transfers=transfers, body_bytes=body_bytes, shares=SHARES):
             return False
-        self._transfers += transfers
-        self._bytes += body_bytes
+        if self._by_owner and not self._fits(self._all, transfers=transfers, body_bytes=body_bytes):
+            return False
+        if taken is None:
+            taken = self._by_owner[owner_id] = _Taken()
+        for counted in (taken, self._all):
+            counted.transfers += transfers
+            counted.body_bytes += body_bytes
         return True
 
-    def give_back(self, *, transfers: int, body_bytes: int) -> None:
+    def give_back(self, *, owner_id: UUID, transfers: int, body_bytes: int) -> None:
         """Give back what was taken."""
-        self._transfers -= transfers
-        self._bytes -= body_bytes
-        assert self._transfers >= 0
-        assert self._bytes >= 0
+        taken = self._by_owner[owner_id]
+        for counted in (taken, self._all):
+            counted.transfers -= transfers
+            counted.body_bytes -= body_bytes
+        assert taken.transfers >= 0
+        assert taken.body_bytes >= 0
+        if taken.transfers == 0:
+            del self._by_owner[owner_id]
+
+    def _fits(self, taken: _Taken, *, transfers: int, body_bytes: int, shares: int = 1) -> bool:
+        return (
+            taken.transfers + transfers <= self._transfers_max // shares
+            and taken.body_bytes + body_bytes <= self._bytes_max // shares
+        )

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from api.main import make_parts
 from api.transfers.backlog import Backlog
 from api.transfers.intake import GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
@@ -14,9 +15,11 @@ from shared.database.acceptance_at_once import accept_at_once
 from shared.database.backlog import is_longer_than
 from shared.database.connections import intake_pool
 from shared.database.engine import reading_engine
-from shared.domain.acceptance import Accepted, Refused, TransferRequest
+from shared.domain.acceptance import Accepted, BatchRequest, Refused, TransferRequest
 from shared.domain.errors import QueueUnavailable
+from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.identifiers import new_id
+from shared.settings import ApiSettings
 from tests.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
@@ -34,11 +37,16 @@ async def intake_before(ledger: Ledger) -> AsyncGenerator[tuple[Intake[TransferR
         doors = Doors(
             pool=pool,
             lane_count=1,
-            room=Room(transfers_max=1_000, bytes_max=1_000_000),
             is_full=backlog.is_full,
             wake_lane=lambda _: None,
         )
-        intake = Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX)
+        intake = Intake(
+            doors,
+            room=Room(transfers_max=1_000, bytes_max=1_000_000),
+            accept=accept,
+            accept_at_once=accept_at_once,
+            group_max=GROUP_MAX,
+        )
         running = asyncio.create_task(intake.run())
         yield intake, backlog
         intake.stop()
@@ -98,19 +106,49 @@ async def test_places_that_nothing_took_are_not_counted(ledger: Ledger) -> None:
     await engine.dispose()
 
 
-def test_room_is_counted_in_transfers_and_in_bytes() -> None:
-    room = Room(transfers_max=10, bytes_max=1_000)
-    assert room.take(transfers=9, body_bytes=500)
-    assert not room.take(transfers=2, body_bytes=1)
-    assert not room.take(transfers=1, body_bytes=501)
-    assert room.take(transfers=1, body_bytes=500)
-    room.give_back(transfers=9, body_bytes=500)
-    assert room.take(transfers=9, body_bytes=500)
+class TestRoom:
+    def test_is_counted_in_transfers_and_in_bytes(self) -> None:
+        room, owners = Room(transfers_max=10, bytes_max=1_000), [new_id() for _ in range(4)]
+        assert room.take(owner_id=owners[0], transfers=9, body_bytes=500)
+        assert not room.take(owner_id=owners[1], transfers=2, body_bytes=1)
+        assert not room.take(owner_id=owners[2], transfers=1, body_bytes=501)
+        assert room.take(owner_id=owners[3], transfers=1, body_bytes=500)
+        room.give_back(owner_id=owners[0], transfers=9, body_bytes=500)
+        assert room.take(owner_id=owners[1], transfers=9, body_bytes=500)
 
+    def test_whoever_finds_it_empty_gets_in(self) -> None:
+        room, one, other = Room(transfers_max=10, bytes_max=1_000), new_id(), new_id()
+        assert room.take(owner_id=one, transfers=1_000, body_bytes=1_000_000)
+        assert not room.take(owner_id=other, transfers=1, body_bytes=1)
+        room.give_back(owner_id=one, transfers=1_000, body_bytes=1_000_000)
+        assert room.take(owner_id=other, transfers=1, body_bytes=1)
 
-def test_whoever_finds_the_room_empty_gets_in() -> None:
-    room = Room(transfers_max=10, bytes_max=1_000)
-    assert room.take(transfers=1_000, body_bytes=1_000_000)
-    assert not room.take(transfers=1, body_bytes=1)
-    room.give_back(transfers=1_000, body_bytes=1_000_000)
-    assert room.take(transfers=1, body_bytes=1)
+    def test_one_owner_has_a_quarter_of_it_and_the_rest_is_for_others(self) -> None:
+        room, one, other = Room(transfers_max=40, bytes_max=4_000), new_id(), new_id()
+        assert room.take(owner_id=one, transfers=8, body_bytes=800)
+        assert not room.take(owner_id=one, transfers=3, body_bytes=1)
+        assert not room.take(owner_id=one, transfers=1, body_bytes=201)
+        assert room.take(owner_id=one, transfers=2, body_bytes=200)
+        assert room.take(owner_id=other, transfers=10, body_bytes=1_000)
+        room.give_back(owner_id=one, transfers=8, body_bytes=800)
+        assert room.take(owner_id=one, transfers=8, body_bytes=800)
+
+    async def test_of_transfers_is_not_taken_by_batches(self, ledger: Ledger, api_settings: ApiSettings) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        few = api_settings.model_copy(update={"intake_waiting_max": 1})
+        parts = make_parts(few, lane_count=1)
+        transfer = ledger.request(source, destination, 1)
+        batch = BatchRequest(
+            batch_id=new_id(), owner_id=OPERATORS_OWNER_ID, idempotency_key="k", fingerprint=b"", transfers=[transfer]
+        )
+        # Nothing is taken out of either room before the intakes run, which they do not here.
+        first = asyncio.create_task(parts.batch_intake.accept(batch))
+        single = asyncio.create_task(parts.intake.accept(transfer))
+        await asyncio.sleep(0)
+        refused = await parts.batch_intake.accept(batch)
+        assert isinstance(refused, Refused)
+        assert not single.done()
+        assert not first.done()
+        for task in (first, single):
+            task.cancel()
+        await asyncio.to_thread(parts.wake_ups.stop)

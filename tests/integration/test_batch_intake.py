@@ -42,11 +42,15 @@ async def intake_on(
         doors = Doors(
             pool=pool,
             lane_count=1,
-            room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
             is_full=lambda: is_full,
             wake_lane=([] if woken is None else woken).append,
         )
-        intake = Intake(doors, accept=accept_batches, group_max=BATCH_GROUP_MAX)
+        intake = Intake(
+            doors,
+            room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
+            accept=accept_batches,
+            group_max=BATCH_GROUP_MAX,
+        )
         running = asyncio.create_task(intake.run())
         yield intake
         intake.stop()

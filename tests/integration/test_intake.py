@@ -73,11 +73,16 @@ async def intake_on(
         doors = Doors(
             pool=pool,
             lane_count=lane_count,
-            room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
             is_full=lambda: is_full,
             wake_lane=wakes.append,
         )
-        intake = Intake(doors, accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX)
+        intake = Intake(
+            doors,
+            room=Room(transfers_max=waiting_max, bytes_max=1_000_000),
+            accept=accept,
+            accept_at_once=accept_at_once,
+            group_max=GROUP_MAX,
+        )
         running = asyncio.create_task(intake.run())
         yield intake
         intake.stop()
@@ -215,9 +220,9 @@ class TestIdempotency:
 
 
 class TestTrouble:
-    async def test_beyond_the_limit_callers_are_told_to_come_back(self, ledger: Ledger) -> None:
+    async def test_beyond_their_share_callers_are_told_to_come_back(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger, waiting_max=10) as intake:
+        async with intake_on(ledger, waiting_max=40) as intake:
             acceptances = await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(30)])
         accepted = sum(isinstance(a, Accepted) for a in acceptances)
         assert accepted == 10
