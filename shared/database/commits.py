@@ -1,6 +1,7 @@
 """Commit, and say truly what became of it: done, not done, or unknown."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -30,8 +31,9 @@ UNAVAILABLE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.
 CONNECTION_LOST: Final = "08"
 SERVER_STOPPED: Final = "57P"
 
-# These speak of the requests and not of the database; whoever asked knows what to do about them.
-ABOUT_THE_REQUESTS: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+WAITED_FOR_ROW: Final = re.compile(r"\(\d+,\d+\)")
+"""A row's place, by which PostgreSQL names the row that a statement waited for, in whatever language it speaks. Whoever
+waited for a whole table, as while it is migrated, is told of no row."""
 
 
 async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
@@ -43,6 +45,8 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
     Raises:
         QueueUnavailable: PostgreSQL could not take it. Nothing was written.
         OutcomeUnknown: The connection was lost at the commit.
+        psycopg.errors.LockNotAvailable: Another transaction has held a row, or a key, for too long.
+        psycopg.errors.DeadlockDetected: Try again.
         psycopg.Error: Any other trouble; nothing was written.
     """
     committing = False
@@ -88,8 +92,14 @@ async def _run(
             finally:
                 deadline.cancel()
                 connection.remove_notice_handler(note)
-    except ABOUT_THE_REQUESTS:
+    except errors.DeadlockDetected:
         raise
+    except errors.LockNotAvailable as error:
+        # A row speaks of the requests; whoever asked knows what to do about it. A table speaks of the database.
+        if WAITED_FOR_ROW.search(error.diag.context or ""):
+            raise
+        log.warning("commit.table_is_locked", error=first_line(error))
+        raise QueueUnavailable from error
     except (PoolTimeout, PoolClosed) as error:
         raise QueueUnavailable from error
     except UNAVAILABLE as error:

@@ -226,6 +226,17 @@ class TestIdempotency:
 
 
 class TestBackPressure:
+    async def test_a_table_that_is_locked_is_not_a_key_in_use(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        asked = batch([ledger.request(source, destination, 1)], key="k")
+        async with intake_on(ledger) as intake:
+            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+                other.execute("LOCK TABLE transfer_batches IN ACCESS EXCLUSIVE MODE")
+                refused = await intake.accept(asked)
+            mended = await intake.accept(asked)
+        assert refusal(refused) is QueueUnavailable
+        assert not accepted(mended).replayed
+
     async def test_a_full_queue_takes_no_new_batch_and_confirms_what_is_in_it(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
         old = batch([ledger.request(source, destination, 5)], key="old")

@@ -229,6 +229,17 @@ class TestTrouble:
         assert codes(acceptances).count(QueueUnavailable) == 20
         assert ledger.value("SELECT count(*) FROM queue") == accepted
 
+    async def test_a_table_that_is_locked_is_not_a_key_in_use(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        requests = [ledger.request(source, destination, 1, key=f"k{n}") for n in range(3)]
+        async with intake_on(ledger) as intake:
+            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+                other.execute("LOCK TABLE transfers IN ACCESS EXCLUSIVE MODE")
+                refused = await accept_all(intake, requests)
+            mended = await accept_all(intake, requests)
+        assert codes(refused) == [QueueUnavailable] * 3
+        assert [isinstance(a, Accepted) and not a.replayed for a in mended] == [True] * 3
+
     async def test_a_connection_lost_under_way_is_said_to_be_and_the_same_request_goes_through(
         self, ledger: Ledger
     ) -> None:
