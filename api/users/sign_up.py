@@ -18,7 +18,7 @@ from shared.database.users import (
     read_issuance_wallet_id,
 )
 from shared.domain.acceptance import Accepted, TransferRequest
-from shared.domain.errors import EmailTaken
+from shared.domain.errors import EmailTaken, QueueUnavailable
 from shared.domain.lane import lane_of
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.transfer import Transfer
@@ -45,9 +45,12 @@ async def sign_up(parts: Parts, *, name: str, email: str, pin: str) -> SignedUp:
     Raises:
         EmailTaken: Somebody has signed up with this email.
         TooBusy: Too many PINs are hashed at this moment. Nothing was written.
-        QueueUnavailable: Nothing was written.
+        QueueUnavailable: The queue takes nothing new, or PostgreSQL could not take it. Nothing was written.
         OutcomeUnknown: It may have been; logging in tells.
     """
+    if parts.backlog.is_full():
+        # Before hashing, which is what a sign-up costs most.
+        raise QueueUnavailable
     user_id, wallet_id, grant_id = new_id(), new_id(), new_id()
     async with parts.pins.place():
         pin_hash = await parts.pins.hash(pin)

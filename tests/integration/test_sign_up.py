@@ -1,13 +1,16 @@
-"""What a sign-up promises once it is committed: whatever happens then, the answer is not "try again"."""
+"""What a sign-up promises: no more than the queue takes; and once it is committed, no answer says "try again"."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 
 from api.main import make_parts
 from api.transfers.waiting import Endings
+from api.users.pins import HASHES_AT_ONCE
 from api.users.sign_up import sign_up
+from shared.domain.errors import QueueUnavailable
 from shared.settings import ApiSettings
 from tests.callers import PIN
 from tests.ledger import Ledger
@@ -33,3 +36,25 @@ async def test_is_answered_with_the_queued_grant_where_nobody_tells_of_its_end(
     assert grant.ending is None
     assert ledger.ending(grant.transfer.id) == "succeeded"
     assert ledger.value("SELECT id FROM users WHERE email = 'rina@example.org'") == signed_up.user.id
+
+
+async def test_is_refused_before_hashing_while_the_queue_is_full(ledger: Ledger, api_settings: ApiSettings) -> None:
+    source, destination = ledger.wallet(), ledger.wallet()
+    for _ in range(2):
+        await asyncio.to_thread(ledger.accept_one, source, destination, 1)
+    parts = make_parts(api_settings.model_copy(update={"backlog_max": 1}), lane_count=1)
+    watching = asyncio.create_task(parts.backlog.run())
+    try:
+        while not parts.backlog.is_full():
+            await asyncio.sleep(0.01)
+        async with parts.intake_pool, AsyncExitStack() as places:
+            for _ in range(HASHES_AT_ONCE):
+                await places.enter_async_context(parts.pins.place())
+            with pytest.raises(QueueUnavailable):
+                await sign_up(parts, name="Rina", email="rina@example.org", pin=PIN)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await parts.looking_engine.dispose()
+        await asyncio.to_thread(parts.wake_ups.stop)
+    assert ledger.value("SELECT count(*) FROM users WHERE email = 'rina@example.org'") == 0
