@@ -26,9 +26,17 @@ WHERE id = (SELECT session_id FROM refresh_tokens WHERE token_hash = :token_hash
 FOR NO KEY UPDATE
 """
 
-# After the lock, as a statement of its own: what was waited for is seen.
+# After the lock, as a statement of its own: what was waited for is seen. Only the newest token of a session that was
+# never used is good, so what was used after this one descends from it.
+# Index: refresh_tokens_pkey, refresh_tokens_session_id_idx.
 READ_REFRESH: LiteralString = """
-SELECT used_at, ends_at, clock_timestamp() AS at FROM refresh_tokens WHERE token_hash = :token_hash
+SELECT token.used_at, token.ends_at, clock_timestamp() AS at,
+       bool_or(other.created_at > token.created_at) AS has_successor,
+       coalesce(bool_or(other.used_at > token.used_at), false) AS is_successor_used
+FROM refresh_tokens AS token
+JOIN refresh_tokens AS other ON other.session_id = token.session_id
+WHERE token.token_hash = :token_hash
+GROUP BY token.token_hash
 """
 
 MARK_USED: LiteralString = """
@@ -79,7 +87,13 @@ async def rotate(tx: AsyncConnection, *, token_hash: bytes, next_hash: bytes) ->
     if session is None:
         return None
     row = (await tx.execute(text(READ_REFRESH), {"token_hash": token_hash})).one()
-    token = RefreshToken(used_at=row.used_at, ends_at=row.ends_at, is_revoked=session.is_revoked)
+    token = RefreshToken(
+        used_at=row.used_at,
+        ends_at=row.ends_at,
+        is_revoked=session.is_revoked,
+        has_successor=row.has_successor,
+        is_successor_used=row.is_successor_used,
+    )
     match show(token, at=row.at):
         case Shown.ROTATED:
             await tx.execute(text(MARK_USED), {"token_hash": token_hash, "at": row.at})

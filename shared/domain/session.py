@@ -13,16 +13,24 @@ REFRESH_LIFETIME: Final = timedelta(days=30)
 """How long a session goes on after it was last refreshed."""
 
 GRACE: Final = timedelta(seconds=30)
-"""How long a used token may come again, by somebody whose answer was lost. Source: http-api.md."""
+"""How long a used token may come again, by somebody whose answer was lost: nobody has used what was issued for it.
+Source: http-api.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """How a refresh token stands: `ends_at` is when it stops, or stopped, being good for the next one."""
+    """How a refresh token stands: `ends_at` is when it stops, or stopped, being good for the next one.
+
+    Attributes:
+        has_successor: A later one of its session was issued.
+        is_successor_used: One that was issued for it has been used since it was.
+    """
 
     used_at: datetime | None
     ends_at: datetime
     is_revoked: bool
+    has_successor: bool
+    is_successor_used: bool
 
 
 class Shown(Enum):
@@ -31,7 +39,7 @@ class Shown(Enum):
     ROTATED = "rotated"
     REFUSED = "refused"
     REUSED = "reused"
-    """Somebody has used it before: two have it, and one of them should not. The whole session ends."""
+    """Two have it or what came of it, and one of them should not. The whole session ends."""
 
 
 def show(token: RefreshToken, *, at: datetime) -> Shown:
@@ -39,7 +47,12 @@ def show(token: RefreshToken, *, at: datetime) -> Shown:
     if token.is_revoked:
         return Shown.REFUSED
     if token.used_at is not None:
-        return Shown.ROTATED if at - token.used_at <= GRACE else Shown.REUSED
+        # Whoever goes on with what was issued for it has had the answer: this is somebody else.
+        was_lost = at - token.used_at <= GRACE and not token.is_successor_used
+        return Shown.ROTATED if was_lost else Shown.REUSED
+    if token.has_successor:
+        # Its answer was said to be lost, and another was issued instead.
+        return Shown.REUSED
     return Shown.ROTATED if at < token.ends_at else Shown.REFUSED
 
 

@@ -91,7 +91,24 @@ class TestRefresh:
         again = pair_in(refresh_with(system, token))
         for pair in (again, lost):
             assert is_good(system, pair["access_token"])
-            pair_in(refresh_with(system, pair["refresh_token"]))
+        pair_in(refresh_with(system, again["refresh_token"]))
+
+    def test_a_token_that_comes_again_after_its_successor_was_used_ends_the_session(
+        self, system: System, payer: Person
+    ) -> None:
+        stolen = session_of(system, payer)["refresh_token"]
+        newer = pair_in(refresh_with(system, stolen))
+        newest = pair_in(refresh_with(system, newer["refresh_token"]))
+        refusal_in(refresh_with(system, stolen))
+        refusal_in(refresh_with(system, newest["refresh_token"]))
+
+    def test_a_token_whose_answer_was_said_to_be_lost_ends_the_session(self, system: System, payer: Person) -> None:
+        """A thief was as fast as the owner: one of them has what the other asked for anew."""
+        stolen = session_of(system, payer)["refresh_token"]
+        owners = pair_in(refresh_with(system, stolen))
+        thiefs = pair_in(refresh_with(system, stolen))
+        refusal_in(refresh_with(system, owners["refresh_token"]))
+        refusal_in(refresh_with(system, thiefs["refresh_token"]))
 
     def test_ten_at_once_are_all_answered(self, system: System, payer: Person) -> None:
         token = session_of(system, payer)["refresh_token"]
