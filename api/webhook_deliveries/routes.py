@@ -138,8 +138,9 @@ async def post_test(
     """Send a `ping` now, to whatever the endpoint listens; the answer is its delivery."""
     async with parts.engine.begin() as tx:
         endpoint = await _enabled(tx, endpoint_id, caller=caller)
-        delivery_id = await owe_ping(tx, endpoint_id, owner_id=endpoint.owner_id)
+        # The endpoint before lane 0, which owing takes: in the order of whoever disables one and tells of it.
         await probe_at_once(tx, endpoint_id)
+        delivery_id = await owe_ping(tx, endpoint_id, owner_id=endpoint.owner_id)
         shown = await _show(tx, await _delivery(tx, delivery_id, endpoint_id=endpoint_id))
     parts.wake_ups.send(DELIVER)
     return shown
