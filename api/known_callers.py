@@ -45,7 +45,7 @@ class KnownCallers:
         """Take what looks credentials up, and raises if they are not good."""
         self._look_up = look_up
         self._known: dict[str, tuple[float, Caller]] = {}
-        self._looking: dict[str, asyncio.Future[Credited]] = {}
+        self._looking: dict[str, tuple[float, asyncio.Future[Credited]]] = {}
 
     def find(self, credentials: str, *, now_seconds: float) -> Caller | None:
         """Say whose credentials these are, if that was found out less than five seconds ago and they still are good."""
@@ -58,17 +58,19 @@ class KnownCallers:
         Raises:
             NotAuthenticated: They are not good.
         """
-        if (looking := self._looking.get(credentials)) is None:
-            looking = self._looking[credentials] = asyncio.ensure_future(self._look_up(credentials))
+        if credentials not in self._looking:
+            looking = asyncio.ensure_future(self._look_up(credentials))
             looking.add_done_callback(lambda _: self._looking.pop(credentials))
+            self._looking[credentials] = (now_seconds, looking)
+        began_seconds, looking = self._looking[credentials]
         # Shielded: somebody who goes away must not take the answer from the others.
         credited = await asyncio.shield(looking)
-        self._keep(credentials, credited, now_seconds=now_seconds)
+        self._keep(credentials, credited, began_seconds=began_seconds)
         return credited.caller
 
-    def _keep(self, credentials: str, credited: Credited, *, now_seconds: float) -> None:
+    def _keep(self, credentials: str, credited: Credited, *, began_seconds: float) -> None:
         if len(self._known) >= REMEMBERED_MAX:
             self._known.clear()
-        # From before the look: what was revoked during it is forgotten in time too.
-        good_until_seconds = now_seconds + min(REMEMBERED_SECONDS, credited.good_seconds)
+        # From before the look, whoever joined it when: what was revoked during it is forgotten in time too.
+        good_until_seconds = began_seconds + min(REMEMBERED_SECONDS, credited.good_seconds)
         self._known[credentials] = (good_until_seconds, credited.caller)

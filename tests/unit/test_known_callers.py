@@ -57,6 +57,13 @@ async def test_are_looked_up_once_for_all_who_ask_at_the_same_time() -> None:
     assert looks == ["a", "a"]
 
 
+async def test_are_known_from_when_the_look_began_whoever_joined_it_later() -> None:
+    callers = known()
+    await asyncio.gather(callers.look_up("a", now_seconds=100), callers.look_up("a", now_seconds=104))
+    assert callers.find("a", now_seconds=100 + REMEMBERED_SECONDS - 0.1) is CALLER
+    assert callers.find("a", now_seconds=100 + REMEMBERED_SECONDS) is None
+
+
 async def test_that_are_not_good_are_refused_to_all_who_ask_and_looked_up_anew() -> None:
     looks: list[str] = []
 
