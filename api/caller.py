@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Request, Security
 from fastapi.openapi.models import OAuth2, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.known_callers import Caller
 from api.parts import Parts
@@ -41,11 +42,8 @@ class _Check(SecurityBase):
             QuotaExceeded: They have asked too often.
         """
         parts: Parts = request.app.state.parts
-        credentials = _credentials(request.scope["headers"])
         now_seconds = clock.monotonic_seconds()
-        caller = parts.known_callers.find(credentials, now_seconds=now_seconds)
-        if caller is None:
-            caller = await parts.known_callers.look_up(credentials, now_seconds=now_seconds)
+        caller = await _find(request, parts=parts, now_seconds=now_seconds)
         if not caller.is_operator:
             _count(caller.owner_id, request, parts=parts, now_seconds=now_seconds)
         if self._scope is not None and self._scope not in caller.scopes:
@@ -60,6 +58,21 @@ def needs(scope: str) -> Any:  # noqa: ANN401 (FastAPI's own type for it)
 
 FromCaller = Annotated[Caller, Security(_Check(None))]
 """For what anybody with credentials may do."""
+
+
+async def is_still_let_in(request: Request, *, parts: Parts) -> bool:
+    """Say whether the credentials that let a request in still are good; whoever cannot be looked up is not let in."""
+    try:
+        await _find(request, parts=parts, now_seconds=clock.monotonic_seconds())
+    except (NotAuthenticated, SQLAlchemyError, OSError):
+        return False
+    return True
+
+
+async def _find(request: Request, *, parts: Parts, now_seconds: float) -> Caller:
+    credentials = _credentials(request.scope["headers"])
+    caller = parts.known_callers.find(credentials, now_seconds=now_seconds)
+    return caller or await parts.known_callers.look_up(credentials, now_seconds=now_seconds)
 
 
 def _credentials(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -1,5 +1,6 @@
 """Accept transfers, and show how they stand."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -7,7 +8,7 @@ from fastapi.sse import EventSourceResponse
 
 from api import problems
 from api.body_limit import BodyBytes
-from api.caller import Caller, needs
+from api.caller import Caller, is_still_let_in, needs
 from api.direct import DirectRoute
 from api.entity_tags import IfNoneMatch, entity_tag, is_old
 from api.operations import operation_id
@@ -183,6 +184,7 @@ async def get_transfer_events(
     caller: Annotated[Caller, needs(TRANSFERS_READ)],
     parts: FromParts,
     watch: WatchForStream,
+    request: Request,
     response: Response,
     last_event_id: Annotated[str | None, Header(description="The `id` of the last event of an earlier stream.")] = None,
 ) -> Response | dict[str, Any]:
@@ -217,5 +219,6 @@ async def get_transfer_events(
         viewer_id=caller.owner_id,
         watch=watch,
         ping_seconds=parts.settings.stream_ping_seconds,
+        is_let_in=partial(is_still_let_in, request, parts=parts),
     )
     return EventSourceResponse(told, headers=headers)

@@ -1,7 +1,7 @@
 """Stream what becomes of a transfer as Server-Sent Events: how it stands, then how it ends."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -52,18 +52,27 @@ WatchForStream = Annotated[Watch | None, Depends(watch_for_stream, scope="reques
 
 
 async def tell(
-    transfer: Transfer, *, ended: EndedTransfer | None, viewer_id: UUID, watch: Watch, ping_seconds: float
+    transfer: Transfer,
+    *,
+    ended: EndedTransfer | None,
+    viewer_id: UUID,
+    watch: Watch,
+    ping_seconds: float,
+    is_let_in: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     """Tell how a transfer stands and then how it ends, with a comment now and then that keeps the line open.
 
     Args:
         ended: How it has ended already.
         watch: Was begun before that was read.
+        is_let_in: Says whether whoever listens still may; the stream ends with their credentials.
     """
     if ended is None:
         yield _queued(transfer, viewer_id=viewer_id)
         for _ in range(PINGS_MAX):
             await watch.wait(seconds_max=ping_seconds)
+            if not await is_let_in():
+                return
             if watch.is_over:
                 break
             yield KEEPALIVE_COMMENT

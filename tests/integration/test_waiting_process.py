@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from api.transfers.stream import PINGS_MAX
 from api.transfers.waiting import Endings
 from shared.settings import ApiSettings
 from tests.edge_process import Answered, Edge, connections, edge_process, waiting
@@ -121,6 +122,19 @@ class TestStream:
             assert next(line for line in lines if line.startswith(":")) == ": ping"
             ledger.drain()
             assert "event: transfer.succeeded" in list(lines)
+
+    def test_ends_with_the_credentials_it_was_asked_for_with(
+        self, ledger: Ledger, queued: UUID, tmp_path: Path
+    ) -> None:
+        with (
+            edge_process(ledger, tmp_path, settings={"STREAM_PING_SECONDS": "0.2"}) as edge,
+            edge.http.stream("GET", paths(queued)[1], headers=STREAM) as answer,
+        ):
+            lines = answer.iter_lines()
+            assert next(line for line in lines if line.startswith(":")) == ": ping"
+            ledger.connection.execute("UPDATE api_keys SET revoked_at = now()")
+            pings = [line for line in lines if line.startswith(":")]
+            assert len(pings) + 1 < PINGS_MAX
 
 
 class TestListener:
