@@ -107,19 +107,23 @@ class TestFeed:
             eventually(lambda: bool(receiver.received))
             assert receiver.received[0].body in person.http.get(FEED).content
 
-    def test_tells_of_an_endpoint_that_was_given_up_in_the_same_bytes_and_of_no_ping(self, payer: Person) -> None:
-        with receiving(lambda _: Reply(status=410)) as gone, receiving() as other:
-            end = read(payer.http)["next_cursor"]
+    def test_tells_of_an_endpoint_that_was_given_up_in_the_same_bytes_and_of_no_ping(self, system: System) -> None:
+        with (
+            signed_up(system) as owner,
+            receiving(lambda _: Reply(status=410)) as gone,
+            receiving() as other,
+        ):
+            end = read(owner.http)["next_cursor"]
             wanted = {"event_types": [DISABLED]}
-            given_up = payer.http.post("/v1/webhook-endpoints", json={"url": gone.url, **wanted}).json()
-            payer.http.post("/v1/webhook-endpoints", json={"url": other.url, **wanted}).raise_for_status()
-            assert payer.http.post(f"/v1/webhook-endpoints/{given_up['id']}/test").status_code == 202
+            given_up = owner.http.post("/v1/webhook-endpoints", json={"url": gone.url, **wanted}).json()
+            owner.http.post("/v1/webhook-endpoints", json={"url": other.url, **wanted}).raise_for_status()
+            assert owner.http.post(f"/v1/webhook-endpoints/{given_up['id']}/test").status_code == 202
             eventually(lambda: bool(other.received))
-            (event,) = read(payer.http, after=end)["data"]
+            (event,) = read(owner.http, after=end)["data"]
             assert (event["type"], event["data"]["endpoint_id"]) == (DISABLED, given_up["id"])
             assert event["data"]["disabled_reason"] == "gone"
-            assert other.received[0].body in payer.http.get(FEED, params={"types": DISABLED}).content
-        problem_in(payer.http.get(f"{FEED}?types=ping"), status=422, code="validation_failed")
+            assert other.received[0].body in owner.http.get(FEED, params={"types": DISABLED}).content
+        problem_in(owner.http.get(f"{FEED}?types=ping"), status=422, code="validation_failed")
 
     def test_tells_nobody_else_of_an_endpoint(self, payee: Person) -> None:
         assert read(payee.http, types=DISABLED)["data"] == []
