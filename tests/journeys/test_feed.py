@@ -123,7 +123,7 @@ class TestFeed:
             assert (event["type"], event["data"]["endpoint_id"]) == (DISABLED, given_up["id"])
             assert event["data"]["disabled_reason"] == "gone"
             assert other.received[0].body in owner.http.get(FEED, params={"types": DISABLED}).content
-        problem_in(owner.http.get(f"{FEED}?types=ping"), status=422, code="validation_failed")
+            problem_in(owner.http.get(f"{FEED}?types=ping"), status=422, code="validation_failed")
 
     def test_tells_nobody_else_of_an_endpoint(self, payee: Person) -> None:
         assert read(payee.http, types=DISABLED)["data"] == []
