@@ -57,6 +57,7 @@ from shared.database.connections import API, connect, intake_pool
 from shared.database.engine import looking_engine, reading_engine
 from shared.database.health import loses_commits
 from shared.database.ledger import count_lanes
+from shared.memory import collect_seldom
 from shared.queue import WakeUps, apply_in
 from shared.secrets_at_rest import SecretsAtRest
 from shared.settings import ApiSettings, read_settings
@@ -240,6 +241,7 @@ def _room(settings: ApiSettings) -> Room:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     parts: Parts = app.state.parts
+    collect_seldom()
     await parts.intake_pool.open()
     intakes = [
         asyncio.create_task(parts.intake.run(), name="intake"),

@@ -53,7 +53,7 @@ LIMIT %(limit)s
 LOCK_WALLETS: LiteralString = """
 SELECT id, balance, floor, entry_count, owner_id
 FROM wallets
-WHERE id = ANY(%(ids)s)
+WHERE id = ANY(%(ids)b)
 ORDER BY id
 FOR NO KEY UPDATE
 """
@@ -70,13 +70,13 @@ FROM STDIN (FORMAT BINARY)
 
 UPDATE_WALLETS: LiteralString = """
 UPDATE wallets SET balance = changed.balance, entry_count = changed.entry_count
-FROM unnest(%(ids)s::uuid[], %(balances)s::bigint[], %(entry_counts)s::bigint[]) AS changed (id, balance, entry_count)
+FROM unnest(%(ids)b::uuid[], %(balances)b::bigint[], %(entry_counts)b::bigint[]) AS changed (id, balance, entry_count)
 WHERE wallets.id = changed.id
 """
 
 # Exactly the positions that were read and decided, never a range: a range also deletes what became visible in between
 # (seen: an accepted transfer gone).
-DELETE_APPLIED: LiteralString = "DELETE FROM queue WHERE lane = %(lane)s AND position = ANY(%(positions)s)"
+DELETE_APPLIED: LiteralString = "DELETE FROM queue WHERE lane = %(lane)s AND position = ANY(%(positions)b::bigint[])"
 
 # busy_since says that the holder lives. Every application renews it, and whoever leaves the lane clears it.
 RECORD_APPLICATION: LiteralString = """
@@ -145,8 +145,7 @@ class TakenLane:
     busy_for: timedelta | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
+class QueueRow(NamedTuple):
     """A transfer at the head of a lane. `read_at` is PostgreSQL's time, never below the lane's last application."""
 
     position: int
@@ -240,8 +239,9 @@ def clear_busy(tx: Connection, lane: int) -> None:
 
 def read_head(tx: Connection, lane: int, *, limit: int) -> list[QueueRow]:
     """Read the next transfers of a lane, in order of acceptance."""
-    with tx.cursor(row_factory=class_row(QueueRow)) as cursor:
-        return cursor.execute(READ_HEAD, {"lane": lane, "limit": limit}).fetchall()
+    with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
+        rows = cursor.execute(READ_HEAD, {"lane": lane, "limit": limit}).fetchall()
+    return [QueueRow._make(row) for row in rows]
 
 
 def count_attempt(tx: Connection, row: QueueRow, *, lane: int) -> None:
@@ -251,7 +251,7 @@ def count_attempt(tx: Connection, row: QueueRow, *, lane: int) -> None:
 
 def lock_wallets(tx: Connection, wallet_ids: Collection[UUID]) -> LockedWallets:
     """Lock wallets in order of id until the transaction ends, and return what they hold."""
-    with tx.cursor(row_factory=tuple_row) as cursor:
+    with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
         rows = cursor.execute(LOCK_WALLETS, {"ids": list(wallet_ids)}).fetchall()
     return LockedWallets(
         states={wallet_id: WalletState(balance, floor, count) for wallet_id, balance, floor, count, _ in rows},

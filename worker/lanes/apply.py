@@ -19,8 +19,8 @@ from shared.identifiers import event_name, new_id
 
 log = structlog.get_logger()
 
-BATCH_MAX: Final = 1_000
-"""Transfers per commit. Source: speed.md: 300 to 1,000 are best, 100 gave half, 1 gave 3%."""
+BATCH_MAX: Final = 2_000
+"""Transfers per commit: a quarter more than 1,000 gave, with locks held for 0.1 s. Source: decision 23."""
 
 DRAIN_SECONDS_MAX: Final = 2.0
 """After this the lane is woken again instead, so that no task comes near its time limit."""

@@ -10,6 +10,7 @@ from shared import clock
 from shared.database import ledger
 from shared.database.connections import WORKER, connect
 from shared.identifiers import new_id
+from shared.memory import collect_seldom
 from shared.queue import DELIVER, WakeUps, apply_in
 from shared.telemetry import first_line
 from worker.lanes.apply import Drained, Holder, drain
@@ -27,6 +28,7 @@ class LaneWorker:
 
     def __init__(self, *, database_url: str, wake_ups: WakeUps) -> None:
         """Connect nowhere yet; the first lane does."""
+        collect_seldom()
         self._database_url = database_url
         self._wake_ups = wake_ups
         self._holders: dict[int, Holder] = {}
