@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -39,6 +40,10 @@ class Running:
         serve = [sys.executable, "-m", "uvicorn", "receiver:app", "--port", str(self._port), "--log-level", "warning"]
         return subprocess.Popen(serve, cwd=self.place, env=environment)
 
+    def listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, self._port)) == 0
+
     def transfers(self) -> list[tuple[str, str, int]]:
         """What it knows."""
         with closing(sqlite3.connect(self._database)) as db:
@@ -61,6 +66,8 @@ def test_applies_each_event_once_and_none_that_is_older(payer: Person, payee: Pe
     endpoint = listen(payer, example.url)
     with example.start(endpoint["secret"]) as process:
         try:
+            # Or the first attempt finds nobody, and the next one but one comes in five minutes.
+            eventually(example.listens)
             transfer = pay(payer.http, to=payee.wallet_id, amount=7, key=token_hex(8)).json()
             ended(payer.http, transfer["id"])
             address = f"{ENDPOINTS}/{endpoint['id']}"
