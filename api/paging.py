@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from shared.domain.errors import CursorInvalid
 
@@ -20,7 +20,6 @@ Position = TypeVar("Position")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Rows a page.")]
-Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +71,51 @@ def number(text: str) -> int:
     return int(text)
 
 
-def page(
-    rows: Sequence[Row],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPage:
+    """Which page of a list is asked for, and what answers with it.
+
+    Attributes:
+        limit: Rows to show.
+    """
+
+    request: Request
+    response: Response
+    cursor: str | None
+    limit: int
+
+    @property
+    def rows_to_read(self) -> int:
+        """Count one more than are shown: whether it is there says whether there is a next page."""
+        return self.limit + 1
+
+    def page(
+        self,
+        rows: Sequence[Row],
+        *,
+        listing: Listing,
+        position: Callable[[Row], object],
+        show: Callable[[Row], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Make a page of the rows that were read, and link to the next one."""
+        shown, has_more = rows[: self.limit], len(rows) > self.limit
+        next_cursor = listing.cursor(position(shown[-1])) if has_more else None
+        if next_cursor:
+            next_url = self.request.url.include_query_params(cursor=next_cursor)
+            # Without scheme and host: a proxy may have changed both.
+            self.response.headers["Link"] = f'<{next_url.path}?{next_url.query}>; rel="next"'
+        return {"data": [show(row) for row in shown], "has_more": has_more, "next_cursor": next_cursor}
+
+
+async def asked_page(
     *,
-    limit: int,
-    listing: Listing,
-    position: Callable[[Row], object],
-    show: Callable[[Row], dict[str, Any]],
     request: Request,
     response: Response,
-) -> dict[str, Any]:
-    """Make a page of rows that were read with one more than `limit`, and link to the next one."""
-    shown, has_more = rows[:limit], len(rows) > limit
-    next_cursor = listing.cursor(position(shown[-1])) if has_more else None
-    if next_cursor:
-        next_url = request.url.include_query_params(cursor=next_cursor)
-        # Without scheme and host: a proxy may have changed both.
-        response.headers["Link"] = f'<{next_url.path}?{next_url.query}>; rel="next"'
-    return {"data": [show(row) for row in shown], "has_more": has_more, "next_cursor": next_cursor}
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
+    limit: Limit = 20,
+) -> AskedPage:
+    """Read which page is asked for. Awaits nothing, but a plain function would be run in a thread."""
+    return AskedPage(request=request, response=response, cursor=cursor, limit=limit)
+
+
+FromPage = Annotated[AskedPage, Depends(asked_page)]

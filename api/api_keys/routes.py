@@ -4,7 +4,7 @@ import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 
 from api import problems
@@ -12,7 +12,7 @@ from api.api_keys.schemas import NewKey, show_key
 from api.caller import needs
 from api.known_callers import Caller
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, page
+from api.paging import FromPage, Listing
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
 from shared import clock
@@ -69,24 +69,13 @@ async def post_key(asked: NewKey, caller: Annotated[Caller, needs(KEYS_MANAGE)],
 async def get_keys(
     caller: Annotated[Caller, needs(KEYS_MANAGE)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List one's own keys, newest first, those that have expired too; `last_used_at` is right to about a minute."""
     listing = Listing(name="API keys", owner_id=str(caller.owner_id))
-    before = listing.position(cursor, read=UUID)
-    rows = await list_keys(tx, caller.owner_id, before=before, limit=limit + 1)
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda key: key.id,
-        show=show_key,
-        request=request,
-        response=response,
-    )
+    before = listing.position(asked.cursor, read=UUID)
+    rows = await list_keys(tx, caller.owner_id, before=before, limit=asked.rows_to_read)
+    return asked.page(rows, listing=listing, position=lambda key: key.id, show=show_key)
 
 
 @router.delete(

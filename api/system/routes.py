@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from api import problems
 from api.caller import Caller, FromCaller, needs
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, number, page
+from api.paging import FromPage, Listing, number
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
 from api.system.schemas import show_audit, show_unprocessable
@@ -44,23 +44,17 @@ async def get_system_balance(caller: FromCaller, tx: InTransaction) -> dict[str,
 async def get_unprocessable_transfers(
     operator: Annotated[Caller, needs(OPERATOR)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List what ended through a defect of ours, newest first, with what went wrong. No money moved."""
     listing = Listing(name="unprocessable transfers", owner_id=str(operator.owner_id))
-    before = listing.position(cursor, read=number)
-    rows = await list_unprocessable(tx, before=before, limit=limit + 1)
-    return page(
+    before = listing.position(asked.cursor, read=number)
+    rows = await list_unprocessable(tx, before=before, limit=asked.rows_to_read)
+    return asked.page(
         rows,
-        limit=limit,
         listing=listing,
         position=lambda found: found.transfer.position,
         show=lambda found: show_unprocessable(found, viewer_id=operator.owner_id),
-        request=request,
-        response=response,
     )
 
 
@@ -103,22 +97,16 @@ async def get_audit(audit_id: Id, operator: Annotated[Caller, needs(OPERATOR)], 
 async def get_system_endpoints(
     operator: Annotated[Caller, needs(OPERATOR)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List everybody's endpoints, newest first: how each fares, and how much is due to it (counted up to 10,000)."""
     listing = Listing(name="everybody's webhook endpoints", owner_id=str(operator.owner_id))
-    before = listing.position(cursor, read=UUID)
-    rows = await list_endpoints(tx, None, before=before, limit=limit + 1)
+    before = listing.position(asked.cursor, read=UUID)
+    rows = await list_endpoints(tx, None, before=before, limit=asked.rows_to_read)
     due = await read_due(tx, [endpoint.id for endpoint in rows])
-    return page(
+    return asked.page(
         rows,
-        limit=limit,
         listing=listing,
         position=lambda endpoint: endpoint.id,
         show=lambda endpoint: show_health(endpoint, due.get(endpoint.id, Due())),
-        request=request,
-        response=response,
     )

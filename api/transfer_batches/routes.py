@@ -1,11 +1,12 @@
 """Accept batches of transfers, and show how they stand."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
 import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from api import problems
@@ -13,15 +14,15 @@ from api.body_limit import BodyBytes
 from api.caller import Caller, needs
 from api.entity_tags import IfNoneMatch, entity_tag, is_old
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, number, page
+from api.paging import FromPage, Listing, number
 from api.parts import FromParts, InTransaction, Parts
 from api.prefer import Prefer, wait_seconds, waited
 from api.strict import Id, StrictRoute
 from api.transfer_batches import answers
 from api.transfer_batches.schemas import NewBatch
+from api.transfers.answers import show
 from shared.database.batches import read_batch
-from shared.database.transfers import StandingTransfer, list_batch_transfers
-from shared.domain import wire
+from shared.database.transfers import list_batch_transfers
 from shared.domain.acceptance import AcceptedBatch, Refused
 from shared.domain.errors import (
     BatchInvalid,
@@ -145,28 +146,18 @@ async def get_batch_transfers(
     batch_id: Id,
     caller: Annotated[Caller, needs(TRANSFERS_READ)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List the transfers of a batch, in the order they were sent."""
     batch = await read_batch(tx, batch_id, owner_id=caller.owner_id)
     if batch is None:
         raise BatchNotFound
     listing = Listing(name=f"transfers of batch {batch_id}", owner_id=str(caller.owner_id))
-    after = listing.position(cursor, read=number)
-    rows = await list_batch_transfers(tx, batch, after=after, limit=limit + 1)
-
-    def show(standing: StandingTransfer) -> dict[str, Any]:
-        return wire.reading(standing.transfer, ending=standing.ending, viewer_id=caller.owner_id)
-
-    return page(
+    after = listing.position(asked.cursor, read=number)
+    rows = await list_batch_transfers(tx, batch, after=after, limit=asked.rows_to_read)
+    return asked.page(
         rows,
-        limit=limit,
         listing=listing,
         position=lambda standing: standing.transfer.position,
-        show=show,
-        request=request,
-        response=response,
+        show=partial(show, viewer_id=caller.owner_id),
     )

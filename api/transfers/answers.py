@@ -1,7 +1,7 @@
 """Answer about a transfer: the record of its acceptance, and readings of how it stands, each with its headers."""
 
 from collections.abc import Mapping
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from fastapi import Response
@@ -55,9 +55,14 @@ def reading(
     return Response(_body(standing, viewer_id=viewer_id), headers=headers, media_type="application/json")
 
 
+def show(standing: StandingTransfer, *, viewer_id: UUID) -> dict[str, Any]:
+    """Show one of its two owners how a transfer stands."""
+    return wire.reading(standing.transfer, ending=standing.ending, viewer_id=viewer_id)
+
+
 def _place(transfer: Transfer, *, key: str) -> dict[str, str]:
     return {"Location": f"/v1/transfers/{transfer.id}", "Idempotency-Key": key}
 
 
 def _body(standing: StandingTransfer, *, viewer_id: UUID) -> bytes:
-    return wire.to_json(wire.reading(standing.transfer, ending=standing.ending, viewer_id=viewer_id))
+    return wire.to_json(show(standing, viewer_id=viewer_id))

@@ -12,7 +12,7 @@ from api.caller import Caller, is_still_let_in, needs
 from api.direct import DirectRoute
 from api.entity_tags import IfNoneMatch, entity_tag, is_old
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, number, page
+from api.paging import FromPage, Listing, number
 from api.parts import FromParts, InTransaction
 from api.prefer import Prefer, wait_seconds, waited
 from api.strict import Id, PlainText, StrictRoute
@@ -22,7 +22,6 @@ from api.transfers.stream import WatchForStream
 from shared.database.endings import EndedTransfer
 from shared.database.events import TransferEvent, list_transfer_events
 from shared.database.transfers import StandingTransfer, TransferFilters, list_transfers
-from shared.domain import wire
 from shared.domain.acceptance import Accepted
 from shared.domain.errors import (
     CurrencyMismatch,
@@ -107,39 +106,29 @@ async def post_transfer(
 async def get_transfers(
     caller: Annotated[Caller, needs(TRANSFERS_READ)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
+    asked: FromPage,
     status: Annotated[Status | None, Query()] = None,
     reference: Annotated[PlainText | None, Query(max_length=64)] = None,
     idempotency_key: Annotated[PlainText | None, Query(max_length=255)] = None,
     wallet_id: Annotated[Id | None, Query(description="Either end of the transfer.")] = None,
-    cursor: Cursor = None,
-    limit: Limit = 20,
 ) -> dict[str, Any]:
     """List what the caller sent, and what they received, newest first."""
     filters = TransferFilters(status=status, reference=reference, idempotency_key=idempotency_key, wallet_id=wallet_id)
     binding = (status, reference, idempotency_key, str(wallet_id))
     listing = Listing(name="transfers", owner_id=str(caller.owner_id), filters=binding)
-    before = listing.position(cursor, read=number)
+    before = listing.position(asked.cursor, read=number)
     rows = await list_transfers(
         tx,
         viewer_id=caller.owner_id,
         filters=filters,
         before=before,
-        limit=limit + 1,
+        limit=asked.rows_to_read,
     )
-
-    def show(standing: StandingTransfer) -> dict[str, Any]:
-        return wire.reading(standing.transfer, ending=standing.ending, viewer_id=caller.owner_id)
-
-    return page(
+    return asked.page(
         rows,
-        limit=limit,
         listing=listing,
         position=lambda standing: standing.transfer.position,
-        show=show,
-        request=request,
-        response=response,
+        show=partial(answers.show, viewer_id=caller.owner_id),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from api import problems
 from api.caller import Caller, needs
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, number, page
+from api.paging import FromPage, Listing, number
 from api.parts import InTransaction
 from api.strict import Currency, Id, StrictRoute
 from api.wallets.opening import open_many, open_one
@@ -92,31 +92,20 @@ async def post_wallet(
 async def get_wallets(
     caller: Annotated[Caller, needs(WALLETS_READ)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
+    asked: FromPage,
     external_id: Annotated[list[ExternalId] | None, Query(max_length=100)] = None,
     kind: Annotated[str | None, Query(pattern="^(personal|operator|issuance)$")] = None,
     currency: Annotated[Currency | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = 20,
 ) -> dict[str, Any]:
     """List one's own wallets, newest first; or find those with these external_ids, all on one page."""
     if external_id:
         found = await read_wallets_by_external_id(tx, caller.owner_id, set(external_id))
         return {"data": [show_wallet(wallet) for wallet in found.values()], "has_more": False, "next_cursor": None}
     listing = Listing(name="wallets", owner_id=str(caller.owner_id), filters=(kind, currency))
-    before = listing.position(cursor, read=UUID)
+    before = listing.position(asked.cursor, read=UUID)
     equal = {name: value for name, value in (("kind", kind), ("currency", currency)) if value}
-    rows = await list_wallets(tx, caller.owner_id, equal=equal, before=before, limit=limit + 1)
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda wallet: wallet.id,
-        show=show_wallet,
-        request=request,
-        response=response,
-    )
+    rows = await list_wallets(tx, caller.owner_id, equal=equal, before=before, limit=asked.rows_to_read)
+    return asked.page(rows, listing=listing, position=lambda wallet: wallet.id, show=show_wallet)
 
 
 @router.get(
@@ -143,26 +132,15 @@ async def get_entries(
     wallet_id: Id,
     caller: Annotated[Caller, needs(WALLETS_READ)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List what moved on one of one's own wallets, newest first; amounts are signed."""
     if await read_wallet(tx, wallet_id, owner_id=caller.owner_id) is None:
         raise WalletNotFound
     listing = Listing(name=f"entries of {wallet_id}", owner_id=str(caller.owner_id))
-    before = listing.position(cursor, read=number)
-    rows = await list_entries(tx, wallet_id, before=before, limit=limit + 1)
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda entry: entry.number,
-        show=show_entry,
-        request=request,
-        response=response,
-    )
+    before = listing.position(asked.cursor, read=number)
+    rows = await list_entries(tx, wallet_id, before=before, limit=asked.rows_to_read)
+    return asked.page(rows, listing=listing, position=lambda entry: entry.number, show=show_entry)
 
 
 @router.get("/v1/currencies", summary="List currencies", responses=problems.documented(ServiceUnavailable))

@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import problems
 from api.caller import Caller, needs
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, page
+from api.paging import FromPage, Listing
 from api.parts import FromParts, InTransaction
 from api.strict import Id, StrictRoute
 from api.webhook_endpoints.schemas import EventType, NewRecovery, show_attempt, show_delivery, show_recovery
@@ -48,17 +48,14 @@ async def get_deliveries(
     endpoint_id: Id,
     caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
+    asked: FromPage,
     status: Annotated[DeliveryStatus | None, Query()] = None,
     event_type: Annotated[EventType | None, Query()] = None,
-    cursor: Cursor = None,
-    limit: Limit = 20,
 ) -> dict[str, Any]:
     """List what an endpoint was sent or is owed, newest first."""
     endpoint = await _endpoint(tx, endpoint_id, caller=caller)
     listing = Listing(name=f"deliveries to {endpoint_id}", owner_id=str(caller.owner_id), filters=(status, event_type))
-    before = listing.position(cursor, read=UUID)
+    before = listing.position(asked.cursor, read=UUID)
     rows = await list_deliveries(
         tx,
         endpoint_id,
@@ -66,17 +63,9 @@ async def get_deliveries(
         status=status,
         event_type=event_type,
         before=before,
-        limit=limit + 1,
+        limit=asked.rows_to_read,
     )
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda delivery: delivery.event_id,
-        show=show_delivery,
-        request=request,
-        response=response,
-    )
+    return asked.page(rows, listing=listing, position=lambda delivery: delivery.event_id, show=show_delivery)
 
 
 @router.get(

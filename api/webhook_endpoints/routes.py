@@ -4,13 +4,13 @@ import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 
 from api import problems
 from api.caller import Caller, needs
 from api.operations import operation_id
-from api.paging import Cursor, Limit, Listing, page
+from api.paging import FromPage, Listing
 from api.parts import FromParts, InTransaction, Parts
 from api.strict import Id, StrictRoute
 from api.webhook_endpoints.schemas import EndpointChanges, NewEndpoint, Rotation, show_endpoint
@@ -76,24 +76,13 @@ async def post_endpoint(
 async def get_endpoints(
     caller: Annotated[Caller, needs(WEBHOOKS_MANAGE)],
     tx: InTransaction,
-    request: Request,
-    response: Response,
-    cursor: Cursor = None,
-    limit: Limit = 20,
+    asked: FromPage,
 ) -> dict[str, Any]:
     """List one's own endpoints, newest first."""
     listing = Listing(name="webhook endpoints", owner_id=str(caller.owner_id))
-    before = listing.position(cursor, read=UUID)
-    rows = await list_endpoints(tx, caller.owner_id, before=before, limit=limit + 1)
-    return page(
-        rows,
-        limit=limit,
-        listing=listing,
-        position=lambda endpoint: endpoint.id,
-        show=show_endpoint,
-        request=request,
-        response=response,
-    )
+    before = listing.position(asked.cursor, read=UUID)
+    rows = await list_endpoints(tx, caller.owner_id, before=before, limit=asked.rows_to_read)
+    return asked.page(rows, listing=listing, position=lambda endpoint: endpoint.id, show=show_endpoint)
 
 
 @router.get(
