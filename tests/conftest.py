@@ -11,7 +11,6 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-import redis
 import structlog
 from psycopg import sql
 
@@ -19,7 +18,7 @@ from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
 from hishab.postgres_program import find_postgres
 from tests.eventually import eventually
-from tests.running_system import System, broker_client, running, running_system, tail
+from tests.running_system import System, answers, lets_in, running, running_system, tail
 
 MIGRATION_SECONDS_MAX = 60.0
 
@@ -54,7 +53,7 @@ def postgres() -> Iterator[PrivatePostgres]:
         server.make_ready()
         log = place / "postgres.log"
         with running(server.part, out=log, log=log):
-            eventually(lambda: _lets_in(server.url), otherwise=lambda: tail(log))
+            eventually(lambda: lets_in(server.url), otherwise=lambda: tail(log))
             yield server
 
 
@@ -91,7 +90,7 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.make_ready()
     log = place / "broker.log"
     with running(server.part, out=log, log=log):
-        eventually(lambda: _answers(server.url), otherwise=lambda: tail(log))
+        eventually(lambda: answers(server.url), otherwise=lambda: tail(log))
         yield server.url
 
 
@@ -112,18 +111,3 @@ def _administer(postgres: PrivatePostgres, statement: LiteralString, **names: st
 
 def _url(postgres: PrivatePostgres, *, name: str) -> str:
     return postgres.url.removesuffix("/postgres") + f"/{name}"
-
-
-def _lets_in(database_url: str) -> bool:
-    try:
-        psycopg.connect(database_url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def _answers(broker_url: str) -> bool:
-    try:
-        return bool(broker_client(broker_url).ping())
-    except redis.ConnectionError:
-        return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
 import redis
 
 from hishab import tether
@@ -164,6 +165,23 @@ class BrokerClient(Protocol):
 
     def ping(self) -> bool: ...
     def config_get(self, *names: str) -> Mapping[str, str]: ...
+
+
+def lets_in(database_url: str) -> bool:
+    """Say whether PostgreSQL serves by now."""
+    try:
+        psycopg.connect(database_url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def answers(broker_url: str) -> bool:
+    """Say whether the broker serves by now."""
+    try:
+        return bool(broker_client(broker_url).ping())
+    except redis.ConnectionError:
+        return False
 
 
 def broker_client(url: str) -> BrokerClient:

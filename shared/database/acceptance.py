@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString, NamedTuple, assert_never
+from typing import Any, LiteralString, NamedTuple, assert_never
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -178,19 +178,21 @@ async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_
     if not requests:
         return []
     async with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
-        await cursor.execute(
-            RESOLVE,
-            {
-                "owner_ids": [r.owner_id for r in requests],
-                "keys": [r.idempotency_key for r in requests],
-                "source_ids": [r.source_wallet_id for r in requests],
-                "destination_ids": [r.destination_wallet_id for r in requests],
-                "emails": [r.destination_email for r in requests],
-                "currencies": [r.currency for r in requests],
-            },
-        )
+        await cursor.execute(RESOLVE, what_to_look_up(requests))
         rows = await cursor.fetchall()
     return [judge_one(r, Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
+
+
+def what_to_look_up(requests: Sequence[TransferRequest]) -> dict[str, Any]:
+    """Give the arrays that `asked` is made of, before whatever else a statement adds to it."""
+    return {
+        "owner_ids": [r.owner_id for r in requests],
+        "keys": [r.idempotency_key for r in requests],
+        "source_ids": [r.source_wallet_id for r in requests],
+        "destination_ids": [r.destination_wallet_id for r in requests],
+        "emails": [r.destination_email for r in requests],
+        "currencies": [r.currency for r in requests],
+    }
 
 
 def judge_one(request: TransferRequest, found: Resolved, *, is_full: bool) -> Verdict:

@@ -8,7 +8,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from shared.database.acceptance import FOUND, LOOKED_UP, Fresh, Resolved, judge_one, transfer_of
+from shared.database.acceptance import FOUND, LOOKED_UP, Fresh, Resolved, judge_one, transfer_of, what_to_look_up
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import RequestRefused
 
@@ -88,12 +88,7 @@ async def accept_at_once(
         await cursor.execute(
             ACCEPT_AT_ONCE,
             {
-                "owner_ids": [r.owner_id for r in requests],
-                "keys": [r.idempotency_key for r in requests],
-                "source_ids": [r.source_wallet_id for r in requests],
-                "destination_ids": [r.destination_wallet_id for r in requests],
-                "emails": [r.destination_email for r in requests],
-                "currencies": [r.currency for r in requests],
+                **what_to_look_up(requests),
                 "ids": [r.transfer_id for r in requests],
                 "amounts": [r.amount_minor for r in requests],
                 "references": [r.reference for r in requests],

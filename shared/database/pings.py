@@ -6,17 +6,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database.endpoint_health import TAKE_NUMBER
 from shared.domain import wire
 from shared.domain.webhook import PING, message
 from shared.identifiers import event_name, new_id
-
-# Lane 0 numbers what is no transfer's; its lock keeps numbers in order of commit, and its clock never goes back.
-TAKE_NUMBER: LiteralString = """
-UPDATE lanes
-SET event_number = event_number + 1, last_applied_at = greatest(last_applied_at, clock_timestamp())
-WHERE lane = 0
-RETURNING event_number, last_applied_at
-"""
 
 INSERT_EVENT: LiteralString = """
 INSERT INTO events (id, lane, number, type, created_at, owner_id, endpoint_id, data)

@@ -8,14 +8,13 @@ from pathlib import Path
 from secrets import token_hex
 
 import psycopg
-import redis
 from psycopg import sql
 
 from hishab.embedded import POSTGRES_USER, PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
 from hishab.postgres_program import ENVIRONMENT, find_postgres
 from tests.eventually import eventually
-from tests.running_system import broker_client, descendants, running, tail
+from tests.running_system import answers, descendants, lets_in, running, tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +90,6 @@ def serving(place: Path) -> Generator[Servers]:
             server.make_ready()
             log = place / f"{server.part.name}.log"
             pids.append(stack.enter_context(running(server.part, out=log, log=log)).pid)
-        eventually(lambda: _lets_in(postgres.url), otherwise=lambda: tail(place / "postgres.log"))
-        eventually(lambda: _answers(broker.url), otherwise=lambda: tail(place / "broker.log"))
+        eventually(lambda: lets_in(postgres.url), otherwise=lambda: tail(place / "postgres.log"))
+        eventually(lambda: answers(broker.url), otherwise=lambda: tail(place / "broker.log"))
         yield Servers(place=place, postgres=postgres, broker=broker, postmaster_pid=pids[0])
-
-
-def _lets_in(database_url: str) -> bool:
-    try:
-        psycopg.connect(database_url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def _answers(broker_url: str) -> bool:
-    try:
-        return bool(broker_client(broker_url).ping())
-    except redis.ConnectionError:
-        return False
