@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import httpx2
 import pytest
 
-from api.openapi.examples import OTHER_WALLET_ID
+from api.openapi.examples import OTHER_WALLET_ID, USER
 from tests.callers import PROBLEM, PROBLEM_FIELDS, operating, operators_wallet, signed_up
 from tests.running_system import System
 from tests.specification import Operation, specification, specified, text_fields
@@ -87,9 +87,10 @@ class Callers:
     endpoint_id: str
 
     def bodies(self, operation: Operation) -> Iterator[Any]:
-        """Give the examples of an operation's body, with a destination that there is."""
+        """Give the examples of an operation's body, with a destination that there is and an email that nobody has."""
         for body in operation.bodies:
-            yield json.loads(json.dumps(body).replace(OTHER_WALLET_ID, self.destination_id))
+            made = json.dumps(body).replace(OTHER_WALLET_ID, self.destination_id)
+            yield json.loads(made.replace(USER["email"], f"{token_hex(8)}@example.org"))
 
 
 @pytest.fixture(scope="module")
