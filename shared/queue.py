@@ -30,7 +30,7 @@ AWAKE_MILLISECONDS: Final = 500
 
 # After sending, what is wanted gathers for so long. The lane that was just woken looks for this long anyway (a worker
 # lingers for 20 ms), and each look at a flag costs accepting as much as three requests (one core, py-spy).
-REST_SECONDS: Final = 0.01
+REST_SECONDS: Final = 0.02
 
 # How long a broker that failed is left alone. Wake-ups of that time are dropped; upkeep stands in for them.
 BROKER_PAUSE_SECONDS: Final = 1.0
@@ -132,6 +132,9 @@ class WakeUps:
 
     def send(self, wake_up: WakeUp) -> None:
         """Ask that it be sent soon. Returns at once and never fails."""
+        # What is wanted still is sent after this look, and so after whatever was committed before it.
+        if wake_up in self._wanted:
+            return
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -85,8 +85,7 @@ class Doors:
     wake_lane: Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting(Generic[Request, Answer]):
+class _Waiting(NamedTuple, Generic[Request, Answer]):
     request: Request
     body_bytes: int
     answer: asyncio.Future[Answer | Refused]

@@ -69,8 +69,8 @@ ORDER BY asked.n
 RESOLVE: LiteralString = (
     FOUND
     + """
-FROM unnest(%(owner_ids)b::uuid[], %(keys)b::text[], %(source_ids)b::uuid[], %(destination_ids)b::uuid[],
-            %(emails)b::text[], %(currencies)b::text[])
+FROM unnest(%(owner_id)b::uuid[], %(idempotency_key)b::text[], %(source_wallet_id)b::uuid[],
+            %(destination_wallet_id)b::uuid[], %(destination_email)b::text[], %(currency)b::text[])
      WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, n)
 """
     + LOOKED_UP
@@ -113,8 +113,7 @@ FOR SHARE
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
+class Fresh(NamedTuple):
     """May be accepted, between these wallets, at this place in the order of acceptance."""
 
     source_id: UUID
@@ -178,21 +177,14 @@ async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_
     if not requests:
         return []
     async with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
-        await cursor.execute(RESOLVE, what_to_look_up(requests))
+        await cursor.execute(RESOLVE, in_columns(requests))
         rows = await cursor.fetchall()
     return [judge_one(r, Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
 
 
-def what_to_look_up(requests: Sequence[TransferRequest]) -> dict[str, Any]:
-    """Give the arrays that `asked` is made of, before whatever else a statement adds to it."""
-    return {
-        "owner_ids": [r.owner_id for r in requests],
-        "keys": [r.idempotency_key for r in requests],
-        "source_ids": [r.source_wallet_id for r in requests],
-        "destination_ids": [r.destination_wallet_id for r in requests],
-        "emails": [r.destination_email for r in requests],
-        "currencies": [r.currency for r in requests],
-    }
+def in_columns(requests: Sequence[TransferRequest]) -> dict[str, list[Any]]:
+    """Give what `asked` is made of: the fields of one request or more, a list each."""
+    return dict(zip(TransferRequest._fields, map(list, zip(*requests, strict=True)), strict=True))
 
 
 def judge_one(request: TransferRequest, found: Resolved, *, is_full: bool) -> Verdict:

@@ -8,7 +8,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from shared.database.acceptance import FOUND, LOOKED_UP, Fresh, Resolved, judge_one, transfer_of, what_to_look_up
+from shared.database.acceptance import FOUND, LOOKED_UP, Fresh, Resolved, in_columns, judge_one, transfer_of
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import RequestRefused
 
@@ -30,9 +30,10 @@ ACCEPT_AT_ONCE: LiteralString = (
     + FOUND
     + """
         , asked.*
-    FROM unnest(%(owner_ids)b::uuid[], %(keys)b::text[], %(source_ids)b::uuid[], %(destination_ids)b::uuid[],
-                %(emails)b::text[], %(currencies)b::text[], %(ids)b::uuid[], %(amounts)b::bigint[],
-                %(references)b::text[], %(notes)b::text[], %(metadata)b::json[], %(fingerprints)b::bytea[])
+    FROM unnest(%(owner_id)b::uuid[], %(idempotency_key)b::text[], %(source_wallet_id)b::uuid[],
+                %(destination_wallet_id)b::uuid[], %(destination_email)b::text[], %(currency)b::text[],
+                %(transfer_id)b::uuid[], %(amount_minor)b::bigint[], %(reference)b::text[], %(note)b::text[],
+                %(metadata)b::json[], %(fingerprint)b::bytea[])
          WITH ORDINALITY AS asked (owner_id, key, source_id, destination_id, email, currency, id, amount,
                                    reference, note, metadata, fingerprint, n)
 """
@@ -88,13 +89,8 @@ async def accept_at_once(
         await cursor.execute(
             ACCEPT_AT_ONCE,
             {
-                **what_to_look_up(requests),
-                "ids": [r.transfer_id for r in requests],
-                "amounts": [r.amount_minor for r in requests],
-                "references": [r.reference for r in requests],
-                "notes": [r.note for r in requests],
+                **in_columns(requests),
                 "metadata": [None if r.metadata is None else json.dumps(r.metadata) for r in requests],
-                "fingerprints": [r.fingerprint for r in requests],
                 "lane_count": lane_count,
                 "is_full": is_full,
             },

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.domain.batch import TransferBatch
@@ -9,8 +10,7 @@ from shared.domain.errors import RequestRefused
 from shared.domain.transfer import Transfer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRequest:
+class TransferRequest(NamedTuple):
     """A transfer as it was asked for, checked for form but not yet against any wallet.
 
     Attributes:
@@ -62,8 +62,7 @@ class BatchRequest:
         return len(self.transfers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The transfer stands in the ledger's queue. `replayed` says that an earlier request with this key put it there."""
 
     transfer: Transfer

@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import Mapping
 
+import orjson
+
 from shared.domain.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 
 KEY_LENGTH_MAX = 255
@@ -36,5 +38,8 @@ def fingerprint(fields: Mapping[str, object]) -> bytes:
     Args:
         fields: As they came, before any default is filled in: a default added later must not change the hash.
     """
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(canonical.encode("ascii")).digest()
+    canonical = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    if not canonical.isascii():
+        # Stored fingerprints escape what is not ASCII, which orjson does not.
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(canonical).digest()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 ACCEPTED_VERSION: Final = 1
@@ -33,8 +33,7 @@ FAILURE_MESSAGES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(NamedTuple):
     """What was asked and accepted. Never changes.
 
     Attributes:

@@ -1,14 +1,13 @@
 """Show transfers as callers see them: the same JSON in an answer, in a stream and in a webhook."""
 
-import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
+
+import orjson
 
 from shared.domain.batch import StandingBatch, TransferBatch
 from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, FAILURE_MESSAGES, Ending, Status, Transfer
-
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def acceptance(transfer: Transfer) -> bytes:
@@ -61,8 +60,8 @@ def moment(at: datetime) -> str:
 
 
 def to_json(value: object) -> bytes:
-    """Spell a value as JSON in UTF-8: no spaces, keys in the order given."""
-    return _ENCODER.encode(value).encode()
+    """Spell a value as JSON in UTF-8: no spaces, keys in the order given, ids as 8-4-4-4-12 hex digits."""
+    return orjson.dumps(value)
 
 
 def _shape(transfer: Transfer, *, ending: Ending | None) -> dict[str, Any]:
@@ -75,8 +74,8 @@ def _shape(transfer: Transfer, *, ending: Ending | None) -> dict[str, Any]:
         "version": ENDED_VERSION if ending else ACCEPTED_VERSION,
         "amount": transfer.amount_minor,
         "currency": transfer.currency,
-        "source_wallet_id": str(transfer.source_wallet_id),
-        "destination_wallet_id": str(transfer.destination_wallet_id),
+        "source_wallet_id": transfer.source_wallet_id,
+        "destination_wallet_id": transfer.destination_wallet_id,
         "reference": transfer.reference,
         "note": transfer.note,
         "metadata": transfer.metadata,

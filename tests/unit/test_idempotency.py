@@ -1,5 +1,8 @@
 """Hold idempotency keys to one spelling each, and fingerprints to the fields that were sent."""
 
+import json
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from shared.domain.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
 from shared.domain.idempotency import fingerprint, parse_key
 
+TEXT = st.text(st.characters(codec="utf-8"))
 VISIBLE_ASCII = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 
 
@@ -56,6 +60,11 @@ class TestFingerprint:
         """Keys never expire: a request that was sent years ago is still to be recognised."""
         fields = {"amount": 12_550, "currency": "BDT", "metadata": {"b": "২", "a": "1"}, "note": None}
         assert fingerprint(fields).hex() == "ec79e153f7e4ecc92c1b44f9616c30f453adfeaea6afff5d2dc03f60bfe060d4"
+
+    @given(fields=st.dictionaries(TEXT, TEXT | st.integers(-(2**63), 2**63 - 1) | st.none()))
+    def test_is_over_canonical_json_in_ascii(self, fields: dict[str, object]) -> None:
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        assert fingerprint(fields) == sha256(canonical.encode()).digest()
 
     def test_does_not_depend_on_order(self) -> None:
         assert fingerprint({"a": 1, "b": {"c": "2", "d": "3"}}) == fingerprint({"b": {"d": "3", "c": "2"}, "a": 1})

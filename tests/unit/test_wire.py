@@ -1,9 +1,11 @@
 """Hold the wire to its bytes: an acceptance is a record, the same for ever; a reading tells each owner their part."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain import wire
 from shared.domain.transfer import FAILURE_MESSAGES, Ending, FailureCode, Transfer
@@ -43,7 +45,7 @@ class TestAcceptance:
         assert wire.acceptance(TRANSFER).decode() == GOLDEN_ACCEPTANCE
 
     def test_spells_what_was_not_given_as_null(self) -> None:
-        bare = json.loads(wire.acceptance(replace(TRANSFER, reference=None, note=None, metadata=None)))
+        bare = json.loads(wire.acceptance(TRANSFER._replace(reference=None, note=None, metadata=None)))
         assert (bare["reference"], bare["note"], bare["metadata"]) == (None, None, None)
         assert bare.keys() == json.loads(GOLDEN_ACCEPTANCE).keys()
 
@@ -60,7 +62,7 @@ class TestReading:
             "updated_at": "2026-02-03T04:05:07.000000Z",
             "completed_at": "2026-02-03T04:05:07.000000Z",
         }
-        assert reading == {**json.loads(GOLDEN_ACCEPTANCE), **changed}
+        assert json.loads(wire.to_json(reading)) == {**json.loads(GOLDEN_ACCEPTANCE), **changed}
 
     def test_tells_why_it_failed(self) -> None:
         for code in FailureCode:
@@ -72,6 +74,15 @@ class TestReading:
         ending = Ending(failure_code=None, at=ENDED_AT)
         payers = wire.reading(TRANSFER, ending=ending, viewer_id=PAYER)
         assert wire.reading(TRANSFER, ending=ending, viewer_id=PAYEE) == {**payers, "metadata": None}
+
+
+class TestJson:
+    @given(text=st.text(st.characters(codec="utf-8")), number=st.integers(min_value=-(2**63), max_value=2**63 - 1))
+    def test_is_spelt_as_records_of_years_ago_were(self, text: str, number: int) -> None:
+        """Replays are made from rows: a library that spells anything differently would change what was answered."""
+        value = {"text": text, text: number, "nothing": None, "flags": [True, False]}
+        spelt = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        assert wire.to_json(value) == spelt.encode()
 
 
 class TestMoment:
