@@ -3,7 +3,8 @@
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +15,11 @@ import pytest
 
 from tests.callers import Person, connected, ended, log_in, pay, problem_in, sent_with
 from tests.eventually import eventually
-from tests.running_system import System
+from tests.running_system import System, broker_client
 
 REPLAYED = "Idempotent-Replayed"
 AT_ONCE = 50
+TIMES_IN_A_ROW = 20
 
 INTAKE_WAITS = "SELECT 1 FROM pg_locks WHERE relation = 'transfers'::regclass AND NOT granted"
 
@@ -69,19 +71,32 @@ class TestSameRequest:
         with connected(system, log_in(system, payer.email)) as http:
             assert is_record(pay(http, to=payee.wallet_id, amount=1, key=key), of=first)
 
-    def test_fifty_at_once_are_one_transfer(self, system: System, payer: Person, payee: Person, key: str) -> None:
-        def send(_: int) -> httpx2.Response:
-            with connected(system, payer.token) as http:
-                return pay(http, to=payee.wallet_id, amount=1, key=key)
+    def test_is_answered_with_the_same_bytes_after_the_broker_was_emptied(
+        self, system: System, payer: Person, payee: Person, key: str
+    ) -> None:
+        first = pay(payer.http, to=payee.wallet_id, amount=1, key=key)
+        broker_client(system.broker_url).flushall()
+        assert is_record(pay(payer.http, to=payee.wallet_id, amount=1, key=key), of=first)
+        ended(payer.http, first.json()["id"])
+        broker_client(system.broker_url).flushall()
+        assert is_record(pay(payer.http, to=payee.wallet_id, amount=1, key=key), of=first)
+        assert payer.balance_minor == 499_999
 
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            answers = list(threads.map(send, range(AT_ONCE)))
-        assert {answer.status_code for answer in answers} == {202}
-        assert len({answer.content for answer in answers}) == 1
-        assert sum(REPLAYED not in answer.headers for answer in answers) == 1
-        ended(payer.http, answers[0].json()["id"])
-        assert len(sent_with(payer.http, key)) == 1
-        assert (payer.balance_minor, payee.balance_minor) == (499_999, 500_001)
+    def test_fifty_at_once_are_one_transfer_twenty_times_in_a_row(
+        self, system: System, payer: Person, payee: Person
+    ) -> None:
+        with ExitStack() as open_ones, ThreadPoolExecutor(AT_ONCE) as threads:
+            callers = [open_ones.enter_context(connected(system, payer.token)) for _ in range(AT_ONCE)]
+            for times in range(1, TIMES_IN_A_ROW + 1):
+                key = token_hex(8)
+                send = partial(pay, to=payee.wallet_id, amount=1, key=key)
+                answers = list(threads.map(send, callers))
+                assert {answer.status_code for answer in answers} == {202}
+                assert len({answer.content for answer in answers}) == 1
+                assert sum(REPLAYED not in answer.headers for answer in answers) == 1
+                ended(payer.http, answers[0].json()["id"])
+                assert len(sent_with(payer.http, key)) == 1
+                assert (payer.balance_minor, payee.balance_minor) == (500_000 - times, 500_000 + times)
 
 
 class TestOtherRequest:

@@ -22,7 +22,7 @@ max-examples = {CASES_AN_OPERATION}
 
 [phases.stateful]
 max-steps = 8
-generation.max-examples = 60
+generation.max-examples = 300
 inference.algorithms = []
 """
 SEED: Final = "1"
