@@ -36,6 +36,9 @@ REST_SECONDS: Final = 0.02
 BROKER_PAUSE_SECONDS: Final = 1.0
 
 
+CHILD_KIB_MAX: Final = 512 * 1024
+
+
 def celery_app(broker_url: str, *, socket_timeout_seconds: float) -> Celery:
     """Make the Celery application that both ends share. Source of every setting: faults.md, sections 1.2 and 1.3."""
     app = Celery("hishab", broker=broker_url)
@@ -69,7 +72,9 @@ def celery_app(broker_url: str, *, socket_timeout_seconds: float) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_prefetch_count_reduction=False,
         worker_soft_shutdown_timeout=10,
+        # What leaks, leaks within bounds. A child has about 100 MiB; this is looked at between two tasks.
         worker_max_tasks_per_child=5_000,
+        worker_max_memory_per_child=CHILD_KIB_MAX,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,

@@ -25,10 +25,23 @@ _NETWORK: Final[Mapping[str, Any]] = {
     "tcp_user_timeout": 10_000,
 }
 
+# The same on PostgreSQL's side: what a client that is gone has locked is free again soon. A statement is ended two
+# seconds after its client died, and not once it is through: an audit may take an hour.
+_SERVER_NETWORK: Final[Mapping[str, str]] = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
+    "client_connection_check_interval": "2s",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long PostgreSQL waits for one role. Source: faults.md, section 2.2.
+
+    There is none for a whole transaction, which PostgreSQL 15 has no setting for: a lane's is a dozen statements,
+    and ends with its task's time limit (`shared/queue.py`).
 
     Attributes:
         by_index: Every statement of the role goes by an index. While tables are new and the planner knows nothing of
@@ -48,6 +61,9 @@ WORKER: Final = Timeouts(statement_seconds=15, lock_seconds=5, idle_in_transacti
 # An audit reads all there is.
 AUDIT: Final = Timeouts(statement_seconds=3_600, lock_seconds=5, idle_in_transaction_seconds=60)
 MIGRATION: Final = Timeouts(statement_seconds=3_600, lock_seconds=10, idle_in_transaction_seconds=60)
+
+INTAKE_NAME: Final = "hishab-intake"
+"""What PostgreSQL knows an edge by: each holds such a connection at all times."""
 
 POOL_SECONDS_MAX: Final = 5.0
 """How long a write waits for a connection: long enough to find one dead (1 s), pause (1 s), and make another."""
@@ -87,7 +103,7 @@ def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TR
     """
     return AsyncConnectionPool(
         database_url,
-        kwargs={"autocommit": True, **options("hishab-intake", INTAKE)},
+        kwargs={"autocommit": True, **options(INTAKE_NAME, INTAKE)},
         min_size=1,
         max_size=size_max,
         timeout=POOL_SECONDS_MAX,
@@ -148,6 +164,7 @@ def options(application_name: str, timeouts: Timeouts) -> dict[str, Any]:
         # 16 without (PostgreSQL 15, 200,000 wallets, 500,000 transfers).
         "jit": "off",
         "enable_seqscan": "off" if timeouts.by_index else "on",
+        **_SERVER_NETWORK,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return {**_NETWORK, "application_name": application_name, "options": options}
