@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.domain.lane import LANES_MAX
+
 SECRET_BYTES_MIN = 32
 
 WEEK_SECONDS = 7 * 24 * 3_600.0
@@ -30,7 +32,7 @@ class MigrationSettings(Settings):
         lane_count: How many lanes a new database gets. Ignored when it has some: changing the count is a runbook.
     """
 
-    lane_count: int = Field(default=1, ge=1, le=64)
+    lane_count: int = Field(default=1, ge=1, le=LANES_MAX)
 
 
 class ApiSettings(Settings):
@@ -106,7 +108,7 @@ class WorkerSettings(Settings):
         sweep_age_seconds: How old the head of an idle lane is when upkeep takes its wake-up for lost.
     """
 
-    lane_processes: int = Field(default=1, ge=1, le=64)
+    lane_processes: int = Field(default=1, ge=1, le=LANES_MAX)
     webhook_secret_keys: Annotated[tuple[str, ...], NoDecode] = ()
     webhook_https_only: bool = True
     webhook_allowed_cidrs: Annotated[tuple[str, ...], NoDecode] = ()

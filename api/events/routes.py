@@ -18,6 +18,7 @@ from shared.database.feed import FeedEvent, read_feed
 from shared.database.transfers import StandingTransfer, read_transfers
 from shared.domain import webhook, wire
 from shared.domain.errors import CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.domain.lane import LANES_MAX
 from shared.domain.scope import EVENTS_READ
 from shared.domain.transfer import Ending, FailureCode
 from shared.identifiers import event_name
@@ -25,8 +26,8 @@ from shared.identifiers import event_name
 router = APIRouter(tags=["events"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 PATH: Final = "/v1/events"
-LANES_MAX: Final = 65
-"""Lanes of a cursor: as many as there can be (`MigrationSettings.lane_count`), and the one that is nobody's."""
+CURSOR_LANES_MAX: Final = LANES_MAX + 1
+"""The one that is nobody's has numbers too."""
 
 
 @router.get(
@@ -84,8 +85,8 @@ def _lane_numbers(text: str) -> dict[int, int]:
     Raises:
         ValueError: It is not that.
     """
-    pairs = [pair.split(":") for pair in text.split(",", LANES_MAX)]
+    pairs = [pair.split(":") for pair in text.split(",", CURSOR_LANES_MAX)]
     numbers = {number(lane): number(last) for lane, last in pairs}
-    if max(numbers) >= LANES_MAX:
+    if max(numbers) > LANES_MAX:
         raise ValueError("there is no such lane")
     return numbers

@@ -1,6 +1,9 @@
 """Choose the lane of a transfer: all debits of one wallet share a lane, which is what keeps them in order."""
 
+from typing import Final
 from uuid import UUID
+
+LANES_MAX: Final = 64
 
 
 def lane_of(source_wallet_id: UUID, *, lane_count: int) -> int:
