@@ -72,7 +72,7 @@ def celery_app(broker_url: str, *, socket_timeout_seconds: float) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_prefetch_count_reduction=False,
         worker_soft_shutdown_timeout=10,
-        # What leaks, leaks within bounds. A child has about 100 MiB; this is looked at between two tasks.
+        # What leaks, leaks within bounds. A child has some 70 MiB; this is looked at between two tasks.
         worker_max_tasks_per_child=5_000,
         worker_max_memory_per_child=CHILD_KIB_MAX,
         worker_enable_remote_control=False,

@@ -74,10 +74,13 @@ def template_database(postgres: PrivatePostgres) -> str:
 @pytest.fixture
 def database_url(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
     """A fresh, migrated database for one test."""
-    name = f"test_{token_hex(8)}"
-    _administer(postgres, "CREATE DATABASE {name} TEMPLATE {template}", name=name, template=template_database)
-    yield _url(postgres, name=name)
-    _administer(postgres, "DROP DATABASE {name} WITH (FORCE)", name=name)
+    yield from _database(postgres, template=template_database)
+
+
+@pytest.fixture
+def empty_database_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """A database with nothing in it."""
+    yield from _database(postgres, template="template1")
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +104,13 @@ def system() -> Iterator[System]:
         Path(directory).chmod(0o711)
         with running_system(Path(directory) / "data", "--allow-local-webhooks") as system:
             yield system
+
+
+def _database(postgres: PrivatePostgres, *, template: str) -> Iterator[str]:
+    name = f"test_{token_hex(8)}"
+    _administer(postgres, "CREATE DATABASE {name} TEMPLATE {template}", name=name, template=template)
+    yield _url(postgres, name=name)
+    _administer(postgres, "DROP DATABASE {name} WITH (FORCE)", name=name)
 
 
 def _administer(postgres: PrivatePostgres, statement: LiteralString, **names: str) -> None:

@@ -4,6 +4,7 @@ import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 
@@ -29,6 +30,8 @@ from shared.domain.errors import (
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.scope import KEYS_MANAGE, OPERATOR, TRANSFERS_WRITE
 from shared.identifiers import new_id
+
+log = structlog.get_logger()
 
 router = APIRouter(tags=["API keys"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
@@ -88,6 +91,8 @@ async def remove_key(key_id: Id, caller: Annotated[Caller, needs(KEYS_MANAGE)], 
     """Revoke a key. It stops within five seconds, and its place is free at once."""
     if not await revoke_key(tx, key_id, owner_id=caller.owner_id):
         raise ApiKeyNotFound
+    # After a restore to an earlier time the key is alive again, and the log alone knows (docs/runbooks/restored.md).
+    log.info("api_key.revoked", key_id=str(key_id))
 
 
 def _check(asked: NewKey, *, caller: Caller) -> None:

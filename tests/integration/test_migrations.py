@@ -64,13 +64,6 @@ def new_database(postgres: PrivatePostgres, *, template: str) -> Generator[str]:
         administrator.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
 
 
-@pytest.fixture
-def empty_database_url(postgres: PrivatePostgres) -> Iterator[str]:
-    """A database with nothing in it."""
-    with new_database(postgres, template="template1") as database_url:
-        yield database_url
-
-
 @pytest.fixture(scope="module")
 def connection(postgres: PrivatePostgres, template_database: str) -> Iterator[psycopg.Connection]:
     """A connection to a migrated database that refuses nearly everything here; each statement stands by itself."""

@@ -2,7 +2,10 @@
 
 Of a page's fenced blocks, `sh` is run in one shell, in an empty directory. `python NAME` becomes a file there. `json`
 and `text` are what the commands right above them answer; `…` stands for anything, and `"…": "…"` for more fields.
-Blocks of other languages are looked at and not run.
+`sh NAME` is for another moment: a test of its own makes that, and runs it. Blocks of other languages are looked at and
+not run.
+
+A page may say `$HISHAB_DATABASE_URL` and `$HISHAB_BROKER_URL`, and find PostgreSQL's programs.
 """
 
 import json
@@ -13,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import TypeAlias
 
 from tests.running_system import System
@@ -23,7 +27,8 @@ ANYTHING = "…"
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-_BLOCK = re.compile(r"^```(\w*)[ ]?([^\n]*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+# In a list a block is indented.
+_BLOCK = re.compile(r"^([ ]*)```(\w*)[ ]?([^\n]*)\n(.*?)^\1```$", flags=re.DOTALL | re.MULTILINE)
 _END = "--- end of block"
 
 
@@ -58,13 +63,15 @@ class Ran:
 def pages() -> list[str]:
     """List the pages that have something to run."""
     found = (path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))
-    return [page for page in found if any(block.language in {"sh", "python"} for block in blocks(page))]
+    return [page for page in found if any(_is_run(block) or block.language == "python" for block in blocks(page))]
 
 
 def blocks(page: str) -> list[Block]:
     """Take the fenced blocks of a page."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [Block(language=language, name=name, text=inside) for language, name, inside in _BLOCK.findall(text)]
+    return [
+        Block(language=language, name=name, text=dedent(inside)) for _, language, name, inside in _BLOCK.findall(text)
+    ]
 
 
 def write_programs(page: str, *, directory: Path) -> None:
@@ -82,7 +89,7 @@ def run(page: str, *, system: System, directory: Path) -> list[Ran]:
     ran = subprocess.run(
         ["bash", "-euc", _as_here(script, system=system)],
         cwd=directory,
-        env=_environment(),
+        env={**environment(binaries_of(system)), **_urls(system)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,19 +104,62 @@ def run(page: str, *, system: System, directory: Path) -> list[Ran]:
     ]
 
 
+def named(page: str, *names: str) -> str:
+    """Give those commands of a page that are for another moment, in the order of the names."""
+    found = {block.name: block.text for block in blocks(page) if block.language == "sh"}
+    return "".join(found[name] for name in names).replace(".venv/bin/python", sys.executable)
+
+
+def run_named(
+    page: str, *names: str, binaries: Path, directory: Path, variables: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Run those commands.
+
+    Args:
+        binaries: Where PostgreSQL's programs are.
+        variables: What the page leaves to its reader.
+    """
+    return subprocess.run(
+        ["bash", "-euc", named(page, *names)],
+        cwd=directory,
+        env={**environment(binaries), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PAGE_SECONDS_MAX,
+        check=False,
+    )
+
+
+def binaries_of(system: System) -> Path:
+    """Find the programs that belong to the PostgreSQL of a system."""
+    return Path(f"/proc/{system.parts['postgres']}/exe").resolve().parent
+
+
+def _is_run(block: Block) -> bool:
+    return block.language == "sh" and not block.name
+
+
 def _commands_and_answers(found: list[Block]) -> Iterator[tuple[str, Block | None]]:
     for block, following in zip(found, [*found[1:], None], strict=True):
-        if block.language == "sh":
+        if _is_run(block):
             yield block.text, following if following and following.language in {"json", "text"} else None
 
 
 def _as_here(script: str, *, system: System) -> str:
     here = script.replace("http://127.0.0.1:8000", system.url).replace(".venv/bin/python", sys.executable)
-    return re.sub(r"\.venv/bin/hishab (\w+)", rf"{sys.executable} -m hishab \1 --data-dir {system.data_dir}", here)
+    command = rf"{sys.executable} -m hishab \1 --data-dir {system.data_dir}"
+    return re.sub(r"\.venv/bin/hishab ((?:transfers |webhooks )?\w+)", command, here)
 
 
-def _environment() -> Mapping[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("HISHAB_")}
+def environment(binaries: Path) -> dict[str, str]:
+    """Give ours, without settings of Hishab's, in which PostgreSQL's programs are found."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HISHAB_")}
+    return {**inherited, "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONPATH": str(ROOT)}
+
+
+def _urls(system: System) -> dict[str, str]:
+    return {"HISHAB_DATABASE_URL": system.database_url, "HISHAB_BROKER_URL": system.broker_url}
 
 
 def _is_like(found: Json, shown: Json) -> bool:
