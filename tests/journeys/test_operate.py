@@ -24,7 +24,7 @@ from tests.callers import operators_wallet
 from tests.eventually import eventually
 from tests.journeys.pages import ROOT, blocks, environment, named, run_named
 from tests.ledger import Ledger
-from tests.running_system import tail
+from tests.running_system import System, tail
 
 OPERATE = "docs/operate.md"
 LANE_COUNT = "docs/runbooks/lane-count.md"
