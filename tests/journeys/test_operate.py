@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -24,7 +23,7 @@ from tests.callers import operators_wallet
 from tests.eventually import eventually
 from tests.journeys.pages import ROOT, blocks, environment, named, run_named
 from tests.ledger import Ledger
-from tests.running_system import System, tail
+from tests.running_system import STOP_SECONDS_MAX, System, descendants, is_running, tail
 
 OPERATE = "docs/operate.md"
 LANE_COUNT = "docs/runbooks/lane-count.md"
@@ -62,8 +61,10 @@ def test_a_system_starts_by_the_page(
             with httpx2.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as http:
                 assert operators_wallet(http, holding=100)
         finally:
+            parts = descendants(shell.pid)
             os.killpg(shell.pid, signal.SIGTERM)
-            shell.wait(timeout=60)
+            shell.wait(STOP_SECONDS_MAX)
+            eventually(lambda: not any(map(is_running, parts)), seconds_max=STOP_SECONDS_MAX)
 
 
 def test_parts_do_with_a_role_that_may_not_change_facts(
@@ -86,7 +87,8 @@ def test_parts_do_with_a_role_that_may_not_change_facts(
             (accepted,) = ledger.accept([request])
             (replayed,) = ledger.accept([ledger.request(source_id, destination_id, 1, key="once")])
             assert isinstance(accepted, Accepted)
-            assert replayed == replace(accepted, replayed=True)
+            assert isinstance(replayed, Accepted)
+            assert (replayed.replayed, replayed.transfer) == (True, accepted.transfer)
             ledger.drain()
             assert ledger.ending(request.transfer_id) == "succeeded"
             forget_some(ledger.connection)
