@@ -16,13 +16,21 @@ RetryWait = Annotated[float, Field(gt=0, le=WEEK_SECONDS)]
 
 
 class Settings(BaseSettings):
-    """What every process needs to know. Each field is read from `HISHAB_` and its name in capitals."""
+    """What every process needs to know. Each field is read from `HISHAB_` and its name in capitals.
+
+    Attributes:
+        log_transfers: Log a line for each transfer that is accepted and for each webhook that is delivered: two greps
+            then lead from a request to its webhook, for 50 µs a line.
+        sentry_dsn: Where to report crashes and alarms to; needs the extra `sentry`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="HISHAB_", frozen=True, extra="ignore")
 
     database_url: str
     broker_url: str = "redis://127.0.0.1:6379/0"
     log_format: Literal["console", "json"] = "console"
+    log_transfers: bool = False
+    sentry_dsn: str | None = Field(default=None, repr=False)
 
 
 class MigrationSettings(Settings):
@@ -55,6 +63,8 @@ class ApiSettings(Settings):
             a proxy is known where uvicorn trusts the proxy (FORWARDED_ALLOW_IPS; 127.0.0.1 unless it is set).
         cors_origins: Origins whose scripts may call the API from a browser, like `https://app.example.org`.
         stream_ping_seconds: How often a stream with nothing to tell sends a comment. Source: http-api.md.
+        stalled_seconds: How long the head of a lane may wait before `/readyz` calls the lane stuck.
+            Source: faults.md, F2.
         allow_fsync_off: Tests only; otherwise a PostgreSQL that may lose commits is refused.
     """
 
@@ -74,6 +84,7 @@ class ApiSettings(Settings):
     sign_ins_per_minute: int = Field(default=60, ge=1)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     stream_ping_seconds: float = Field(default=15.0, gt=0)
+    stalled_seconds: float = Field(default=10.0, gt=0)
     allow_fsync_off: bool = False
 
     @field_validator("token_keys", mode="before")

@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from types import TracebackType
 from typing import Literal
 
 import structlog
@@ -43,6 +44,15 @@ def configure_logging(log_format: Literal["console", "json"]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, stack: TracebackType | None) -> None:
+    """Log what ends the process as everything else is logged, and not with all it says."""
+    del kind, stack
+    if isinstance(error, KeyboardInterrupt):
+        return
+    structlog.get_logger().critical("process.crashed", exc_info=error)
 
 
 def tell_exception(exc_info: structlog.types.ExcInfo) -> str:

@@ -102,7 +102,9 @@ def system() -> Iterator[System]:
     """A whole running Hishab for this test process alone, its parts free to be killed."""
     with tempfile.TemporaryDirectory(prefix="hishab-tests-") as directory:
         Path(directory).chmod(0o711)
-        with running_system(Path(directory) / "data", "--allow-local-webhooks") as system:
+        # So that what is logged of each transfer is there to be searched for what must not be.
+        settings = {"HISHAB_LOG_TRANSFERS": "true"}
+        with running_system(Path(directory) / "data", "--allow-local-webhooks", environment=settings) as system:
             yield system
 
 

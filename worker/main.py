@@ -9,6 +9,7 @@ from typing import Final
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
+from shared.crash_reports import report_crashes
 from shared.settings import WorkerSettings, read_settings
 from shared.telemetry import configure_logging
 
@@ -26,6 +27,7 @@ def main() -> None:
         sys.exit(f"usage: python -m worker.main {' | '.join(ROLES)}")
     settings = read_settings(WorkerSettings)
     configure_logging(settings.log_format)
+    report_crashes(settings.sentry_dsn, process=sys.argv[1])
     # Celery would otherwise set up logging of its own.
     setup_logging.connect(_leave_logging, weak=False)
     # It warns of running as root because of pickle, which nobody here accepts.

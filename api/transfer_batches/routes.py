@@ -1,7 +1,7 @@
 """Accept batches of transfers, and show how they stand."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import psycopg
@@ -42,6 +42,8 @@ from shared.domain.idempotency import parse_key
 from shared.domain.scope import TRANSFERS_READ, TRANSFERS_WRITE
 
 log = structlog.get_logger()
+
+IDS_A_LINE: Final = 100
 
 router = APIRouter(tags=["transfer batches"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
@@ -85,6 +87,8 @@ async def post_transfer_batch(
     )
     if isinstance(acceptance, Refused):
         raise acceptance.reason
+    if parts.settings.log_transfers:
+        _log_accepted(acceptance)
     seconds = wait_seconds(prefer)
     if seconds is None or acceptance.replayed:
         return answers.accepted(acceptance, key=key)
@@ -94,6 +98,14 @@ async def post_transfer_batch(
         # It is committed, so what is said of it must not be "try again".
         log.warning("batch.not_waited_for", batch_id=str(acceptance.batch.id), error=type(error).__name__)
         return answers.accepted(acceptance, key=key)
+
+
+def _log_accepted(acceptance: AcceptedBatch) -> None:
+    """Log what leads from the request's id to each transfer, in lines that no collector cuts."""
+    batch, replayed = acceptance.batch, acceptance.replayed
+    for first in range(0, len(batch.transfer_ids), IDS_A_LINE):
+        ids = " ".join(map(str, batch.transfer_ids[first : first + IDS_A_LINE]))
+        log.info("batch.accepted", batch_id=str(batch.id), transfer_ids=ids, replayed=replayed)
 
 
 async def _completed(parts: Parts, accepted: AcceptedBatch, *, owner_id: UUID, key: str, seconds: int) -> Response:

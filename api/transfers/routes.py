@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
@@ -13,7 +14,7 @@ from api.direct import DirectRoute
 from api.entity_tags import IfNoneMatch, entity_tag, is_old
 from api.operations import operation_id
 from api.paging import FromPage, Listing, number
-from api.parts import FromParts, InTransaction
+from api.parts import FromParts, InTransaction, Parts
 from api.prefer import Prefer, wait_seconds, waited
 from api.strict import Id, PlainText, StrictRoute
 from api.transfers import answers, stream
@@ -22,7 +23,7 @@ from api.transfers.stream import WatchForStream
 from shared.database.endings import EndedTransfer
 from shared.database.events import TransferEvent, list_transfer_events
 from shared.database.transfers import StandingTransfer, TransferFilters, list_transfers
-from shared.domain.acceptance import Accepted
+from shared.domain.acceptance import Acceptance, Accepted, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
     CursorInvalid,
@@ -44,6 +45,8 @@ from shared.domain.idempotency import parse_key
 from shared.domain.scope import TRANSFERS_READ, TRANSFERS_WRITE
 from shared.domain.transfer import Status
 from shared.identifiers import event_name
+
+log = structlog.get_logger()
 
 router = APIRouter(tags=["transfers"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 direct_router = APIRouter(tags=["transfers"], route_class=DirectRoute, generate_unique_id_function=operation_id)
@@ -86,9 +89,9 @@ async def post_transfer(
     asked_for = asked.requested(owner_id=caller.owner_id, idempotency_key=key)
     seconds = wait_seconds(prefer) if prefer else None
     if seconds is None:
-        return answers.accepted(await parts.intake.accept(asked_for, body_bytes=body_bytes), key=key)
+        return answers.accepted(await _accept(asked_for, parts=parts, body_bytes=body_bytes), key=key)
     with parts.endings.watch([asked_for.transfer_id] if seconds else []) as watch:
-        acceptance = await parts.intake.accept(asked_for, body_bytes=body_bytes)
+        acceptance = await _accept(asked_for, parts=parts, body_bytes=body_bytes)
         if not isinstance(acceptance, Accepted) or acceptance.replayed:
             return answers.accepted(acceptance, key=key)
         await watch.wait(seconds_max=seconds)
@@ -96,6 +99,14 @@ async def post_transfer(
     if ended := watch.endings.get(asked_for.transfer_id):
         return answers.accepted_and_ended(acceptance.transfer, ending=ended.ending, key=key, waited=held)
     return answers.accepted(acceptance, key=key, waited=held)
+
+
+async def _accept(asked_for: TransferRequest, *, parts: Parts, body_bytes: int) -> Acceptance:
+    acceptance = await parts.intake.accept(asked_for, body_bytes=body_bytes)
+    if parts.settings.log_transfers and isinstance(acceptance, Accepted):
+        # With the request's id, which is bound to its task: what leads from there to the webhook's line.
+        log.info("transfer.accepted", transfer_id=str(acceptance.transfer.id), replayed=acceptance.replayed)
+    return acceptance
 
 
 @router.get(

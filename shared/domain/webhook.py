@@ -1,5 +1,6 @@
 """Say which endpoints are owed an event, and what each is told."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +64,12 @@ def body(event_name: str, *, transfer: Transfer, ending: Ending, viewer_id: UUID
 def message(event_name: str, *, event_type: str, at: datetime, data: Mapping[str, object]) -> bytes:
     """Render what is sent about any event."""
     return wire.to_json({"type": event_type, "id": event_name, "timestamp": wire.moment(at), "data": data})
+
+
+def transfer_id_in(message_body: bytes) -> str | None:
+    """Say which transfer a rendered message tells of, if it is one's."""
+    told = json.loads(message_body)
+    return told["data"]["id"] if told["type"] in {TRANSFER_SUCCEEDED, TRANSFER_FAILED} else None
 
 
 def disabled_data(endpoint_id: UUID, *, url: str, reason: DisabledReason, at: datetime) -> dict[str, object]:

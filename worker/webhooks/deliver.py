@@ -12,6 +12,8 @@ from shared import clock
 from shared.database.claims import Attempt, ClaimedDelivery
 from shared.domain.attempt import Answer, AttemptError
 from shared.domain.retry import Schedule, wait_seconds
+from shared.domain.webhook import transfer_id_in
+from shared.identifiers import event_name
 from worker.webhooks.claim import Claimed, Room, claim_due
 from worker.webhooks.in_hand import InHand, Limits
 from worker.webhooks.line import Line
@@ -48,9 +50,21 @@ class Deliverer:
     """
 
     def __init__(
-        self, send: Send, *, database_url: str, recorder: Recorder, schedule: Schedule, limits: Limits
+        self,
+        send: Send,
+        *,
+        database_url: str,
+        recorder: Recorder,
+        schedule: Schedule,
+        limits: Limits,
+        log_all: bool = False,
     ) -> None:
-        """Connect nowhere yet. Made within the event loop that it runs in."""
+        """Connect nowhere yet. Made within the event loop that it runs in.
+
+        Args:
+            log_all: Log what is delivered, and not only what is not.
+        """
+        self._log_all = log_all
         self._send = send
         self._claiming, self._recording = Line(database_url), Line(database_url)
         self._recorder = recorder
@@ -149,8 +163,8 @@ class Deliverer:
             log.exception("webhook.not_sent", delivery_id=str(delivery.id))
         seconds = clock.monotonic_seconds() - started_seconds
         self._in_hand.end(delivery, seconds=seconds, delivered=answer.delivered)
-        if not answer.delivered:
-            _log_failure(delivery, answer)
+        if self._log_all or not answer.delivered:
+            _log_attempt(delivery, answer)
         self._unrecorded.append(
             Attempt(
                 delivery=delivery,
@@ -204,9 +218,11 @@ async def _event_or_timeout(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-def _log_failure(delivery: ClaimedDelivery, answer: Answer) -> None:
+def _log_attempt(delivery: ClaimedDelivery, answer: Answer) -> None:
     log.info(
-        "webhook.failed",
+        "webhook.delivered" if answer.delivered else "webhook.failed",
+        transfer_id=transfer_id_in(delivery.body),
+        event_id=event_name(delivery.event_id),
         delivery_id=str(delivery.id),
         endpoint_id=str(delivery.endpoint_id),
         http_status=answer.http_status,

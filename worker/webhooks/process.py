@@ -56,7 +56,12 @@ def _deliverer(settings: WorkerSettings, sender: Sender) -> Deliverer:
         disable_after_seconds=settings.webhook_disable_after_seconds, probe_seconds=schedule.probe_seconds
     )
     return Deliverer(
-        sender.send, database_url=settings.database_url, recorder=recorder, schedule=schedule, limits=Limits()
+        sender.send,
+        database_url=settings.database_url,
+        recorder=recorder,
+        schedule=schedule,
+        limits=Limits(),
+        log_all=settings.log_transfers,
     )
 
 
