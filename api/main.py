@@ -27,6 +27,8 @@ from api.direct import Direct
 from api.events import routes as event_routes
 from api.head import Head
 from api.known_callers import KnownCallers
+from api.looks import Looks
+from api.metrics import routes as metric_routes
 from api.openapi import specification
 from api.parts import Parts
 from api.quotas import Quotas
@@ -50,6 +52,7 @@ from api.wallets import routes as wallet_routes
 from api.webhook_deliveries import routes as delivery_routes
 from api.webhook_endpoints import routes as endpoint_routes
 from shared import clock
+from shared.crash_reports import report_crashes
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.batch_acceptance import accept_batches
@@ -89,6 +92,7 @@ ROUTERS: Final = (
     system_routes.router,
     problem_pages.router,
     health.router,
+    metric_routes.router,
 )
 
 CORS_REQUEST_HEADERS: Final = (
@@ -125,6 +129,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _exit)
     settings = read_settings(ApiSettings)
     configure_logging(settings.log_format)
+    report_crashes(settings.sentry_dsn, process="api")
     lane_count = wait_for_database(settings)
     raise_file_limit()
     app = make_app(settings, lane_count=lane_count)
@@ -220,6 +225,7 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         intake=Intake(doors, room=_room(settings), accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
         batch_intake=Intake(doors, room=_room(settings), accept=accept_batches, group_max=BATCH_GROUP_MAX),
         backlog=backlog,
+        looks=Looks(looking),
         readings=Readings(engine),
         endings=endings,
         batches=BatchReadings(engine, endings=endings),

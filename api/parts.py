@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.known_callers import KnownCallers
+from api.looks import Looks
 from api.quotas import Quotas
 from api.transfers.backlog import Backlog
 from api.transfers.batch_readings import BatchReadings
@@ -42,6 +43,7 @@ class Parts:
     intake: Intake[TransferRequest, Accepted]
     batch_intake: Intake[BatchRequest, AcceptedBatch]
     backlog: Backlog
+    looks: Looks
     batches: BatchReadings
     readings: Readings
     endings: Endings

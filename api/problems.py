@@ -46,6 +46,7 @@ STATUS: Final[Mapping[type[errors.RequestRefused], int]] = {
     errors.IdempotencyKeyInvalid: 400,
     errors.IdempotencyKeyMissing: 400,
     errors.IdempotencyKeyReused: 422,
+    errors.LaneNotFound: 404,
     errors.NotAuthenticated: 401,
     errors.OutcomeUnknown: 503,
     errors.QueueUnavailable: 503,

@@ -105,6 +105,22 @@ class Transfer(Answer):
         return self.failure.message if self.failure else ""
 
 
+class UnprocessableTransfer(Transfer):
+    """A transfer that a defect of Hishab's has ended, and what an operator is told of it. No money moved."""
+
+    defect: str | None = None
+
+
+class Lane(Answer):
+    """How a lane gets on: working, careful (one transfer at a time, since a worker died in it) or stopped."""
+
+    lane: int
+    status: str
+    queued: int = 0
+    oldest_queued_seconds: float = 0.0
+    last_applied_at: datetime | None = None
+
+
 class Batch(Answer):
     """Transfers that were accepted together, in the order they were sent; each ends by itself."""
 

@@ -35,6 +35,7 @@ from hishab.endpoints import Endpoints
 from hishab.errors import HishabError, RefusedError, UnexpectedAnswerError
 from hishab.in_parts import in_parts
 from hishab.new_transfer import NewTransfer
+from hishab.operations import Operations
 from hishab.sending import Request, Sender, parse
 
 CONNECTIONS_MAX = 64
@@ -132,6 +133,11 @@ class Client:
     def endpoints(self) -> Endpoints:
         """Return what webhook endpoints can be asked for."""
         return Endpoints(self._sender)
+
+    @property
+    def operations(self) -> Operations:
+        """Return what operators alone can ask for."""
+        return Operations(self._sender)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from hishab.commands import audit, listen, submit, up, wallets, webhooks
+from hishab.commands import audit, lanes, listen, submit, transfers, up, wallets, webhooks
 
 app: Final = typer.Typer(
     name="hishab",
@@ -17,6 +17,8 @@ app.command("wallets")(wallets.run)
 app.command("submit")(submit.run)
 app.command("audit")(audit.run)
 app.command("listen")(listen.run)
+app.add_typer(transfers.app, name="transfers")
+app.add_typer(lanes.app, name="lanes")
 app.add_typer(webhooks.app, name="webhooks")
 
 

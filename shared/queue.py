@@ -5,6 +5,7 @@ PostgreSQL is the queue, and upkeep finds whatever a lost wake-up leaves behind.
 """
 
 import threading
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import structlog
@@ -119,6 +120,20 @@ def apply_in(lane: int) -> WakeUp:
     return WakeUp(APPLY_TASK, LANES_QUEUE, lane)
 
 
+@dataclass(slots=True)
+class WakeUpFigures:
+    """What became of the wake-ups that one process wanted to send.
+
+    Attributes:
+        coalesced: Not sent, since another for the same stands for it.
+        dropped: Not sent, since the broker was in trouble.
+    """
+
+    sent: int = 0
+    coalesced: int = 0
+    dropped: int = 0
+
+
 class WakeUps:
     """Sends wake-ups, coalesced: at most one of a kind is on its way.
 
@@ -130,6 +145,7 @@ class WakeUps:
         """Connect nowhere yet: the first wake-up does, so that a process may fork in between."""
         self._app = celery_app(broker_url, socket_timeout_seconds=0.5)
         self._flags = _redis(broker_url, seconds_max=0.5)
+        self.figures: Final = WakeUpFigures()
         self._wanted: set[WakeUp] = set()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -165,17 +181,19 @@ class WakeUps:
 
     def _run(self) -> None:
         while wanted := self._next():
+            left = len(wanted)
             try:
                 for wake_up in wanted:
                     self._publish(wake_up)
+                    left -= 1
                 self._rest()
             except (RedisError, BrokerError, OSError) as error:
                 log.warning("wake_up.broker_unreachable", error=str(error))
-                self._pause()
+                self._pause(dropped=left)
             except Exception:
                 # A defect of ours in one wake-up must not end them all, silently.
                 log.exception("wake_up.failed")
-                self._pause()
+                self._pause(dropped=left)
 
     def _next(self) -> set[WakeUp]:
         """Wait until something is wanted; nothing is, at the end."""
@@ -188,16 +206,20 @@ class WakeUps:
         """Let what is wanted gather meanwhile."""
         self._stopping.wait(REST_SECONDS)
 
-    def _pause(self) -> None:
+    def _pause(self, *, dropped: int) -> None:
         self._stopping.wait(BROKER_PAUSE_SECONDS)
         with self._changed:
+            self.figures.dropped += dropped + len(self._wanted)
             self._wanted.clear()
 
     def _publish(self, wake_up: WakeUp) -> None:
-        if self._flags.set(wake_up.flag, 1, nx=True, px=AWAKE_MILLISECONDS):
-            self._app.send_task(
-                wake_up.task,
-                kwargs={"version": MESSAGE_VERSION, "lane": wake_up.lane},
-                queue=wake_up.queue,
-                retry=False,
-            )
+        if not self._flags.set(wake_up.flag, 1, nx=True, px=AWAKE_MILLISECONDS):
+            self.figures.coalesced += 1
+            return
+        self._app.send_task(
+            wake_up.task,
+            kwargs={"version": MESSAGE_VERSION, "lane": wake_up.lane},
+            queue=wake_up.queue,
+            retry=False,
+        )
+        self.figures.sent += 1

@@ -44,6 +44,14 @@ FAILED: Final = {
     "status": "failed",
     "failure": {"code": "insufficient_funds", "message": "The source wallet does not hold enough money."},
 }
+LANE: Final = {
+    "lane": 1,
+    "status": "working",
+    "queued": 17,
+    "oldest_queued_seconds": 0.012,
+    "last_applied_at": AT,
+}
+
 UNPROCESSABLE: Final = {
     **SUCCEEDED,
     "status": "failed",

@@ -65,6 +65,15 @@ ANSWERS: Final[Answers] = {
         )
     },
     "get_unprocessable_transfers": {200: page(shapes.UnprocessableTransferPage, examples.UNPROCESSABLE)},
+    "get_lanes": {
+        200: shown(
+            shapes.Lanes,
+            {"data": [examples.LANE]},
+            description="The lanes.",
+            leads_to={"post_lane_start": {"lane": "$response.body#/data/0/lane"}},
+        )
+    },
+    "post_lane_start": {200: shown(shapes.Lane, examples.LANE, description="It goes on.")},
     "post_audit": {
         202: shown(
             shapes.Audit,
@@ -102,13 +111,25 @@ ANSWERS: Final[Answers] = {
     "get_readyz": {
         200: shown(
             shapes.Ready,
-            {"status": "ok", "checks": {"database": "ok", "schema": "ok", "lanes": "ok", "broker": "ok"}},
-            description="Transfers can be accepted.",
+            {
+                "status": "degraded",
+                "checks": {
+                    "database": "ok",
+                    "schema": "ok",
+                    "lanes": "degraded",
+                    "upkeep": "ok",
+                    "deliveries": "ok",
+                    "broker": "ok",
+                },
+                "stuck": [{"lane": 1, "reason": "stalled", "queued": 17, "oldest_queued_seconds": 12.345}],
+            },
+            description="Transfers can be accepted. `degraded`: some of what follows is late, or stuck.",
         ),
         503: shown(
             shapes.Ready,
-            {"status": "unavailable", "checks": {"database": "unavailable", "broker": "ok"}},
-            description="PostgreSQL is away, or its schema is not this version's.",
+            {"status": "unavailable", "checks": {"database": "unavailable", "broker": "ok"}, "stuck": []},
+            headers=RETRY_AFTER,
+            description="PostgreSQL is away, or its schema is not this version's; or the process is stopping.",
         ),
     },
 }

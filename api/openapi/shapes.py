@@ -304,6 +304,22 @@ class SystemBalance(Shape):
     data: list[Issued]
 
 
+class Lane(Shape):
+    """How a lane gets on; `careful`: one transfer at a time, since a worker died in it."""
+
+    lane: int
+    status: Literal["working", "careful", "stopped"]
+    queued: int
+    oldest_queued_seconds: float
+    last_applied_at: datetime | None
+
+
+class Lanes(Shape):
+    """The lanes."""
+
+    data: list[Lane]
+
+
 class Audit(Shape):
     """How an audit stands, and once it is finished what it found."""
 
@@ -324,8 +340,18 @@ class Alive(Shape):
     status: Literal["ok"]
 
 
+class StuckLane(Shape):
+    """A lane whose transfers wait: `stopped` by a defect, `stalled` since nobody works it, or `behind` its work."""
+
+    lane: int
+    reason: Literal["stopped", "stalled", "behind"]
+    queued: int
+    oldest_queued_seconds: float
+
+
 class Ready(Shape):
     """Whether transfers can be accepted, and what delays them."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, str]
+    stuck: list[StuckLane]

@@ -1,9 +1,10 @@
 """Look at the system as a whole: how much money there is, and whether any is missing."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+import structlog
+from fastapi import APIRouter, Path, Response
 
 from api import problems
 from api.caller import Caller, FromCaller, needs
@@ -11,15 +12,29 @@ from api.operations import operation_id
 from api.paging import FromPage, Listing, number
 from api.parts import InTransaction
 from api.strict import Id, StrictRoute
-from api.system.schemas import show_audit, show_unprocessable
+from api.system.schemas import show_audit, show_lane, show_unprocessable
 from api.webhook_endpoints.schemas import show_health
 from shared.database.audits import read_audit, request_audit
 from shared.database.endpoints import Due, list_endpoints, read_due
+from shared.database.health import read_lanes
+from shared.database.lanes import start_lane
 from shared.database.transfers import list_unprocessable
 from shared.database.wallets import read_issued
-from shared.domain.errors import AuditNotFound, CursorInvalid, NotAuthenticated, ScopeMissing, ServiceUnavailable
+from shared.domain.errors import (
+    AuditNotFound,
+    CursorInvalid,
+    LaneNotFound,
+    NotAuthenticated,
+    ScopeMissing,
+    ServiceUnavailable,
+)
 from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
+
+log = structlog.get_logger()
+
+LANE_MAX: Final = 64
+"""As many as a database may be made with."""
 
 router = APIRouter(tags=["system"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
@@ -56,6 +71,33 @@ async def get_unprocessable_transfers(
         position=lambda found: found.transfer.position,
         show=lambda found: show_unprocessable(found, viewer_id=operator.owner_id),
     )
+
+
+@router.get(
+    "/v1/system/lanes",
+    summary="List lanes",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, ServiceUnavailable),
+)
+async def get_lanes(operator: Annotated[Caller, needs(OPERATOR)], tx: InTransaction) -> dict[str, Any]:
+    """List how each lane gets on; what is queued is counted up to 10,000, and beyond that at most so much."""
+    del operator
+    return {"data": [show_lane(state) for state in await read_lanes(tx)]}
+
+
+@router.post(
+    "/v1/system/lanes/{lane}/start",
+    summary="Start a lane that was stopped",
+    responses=problems.documented(NotAuthenticated, ScopeMissing, LaneNotFound, ServiceUnavailable),
+)
+async def post_lane_start(
+    lane: Annotated[int, Path(ge=1, le=LANE_MAX)], operator: Annotated[Caller, needs(OPERATOR)], tx: InTransaction
+) -> dict[str, Any]:
+    """Let a lane go on that too many defects have stopped, once their cause is mended. Safe to repeat."""
+    state = await start_lane(tx, lane)
+    if state is None:
+        raise LaneNotFound
+    log.warning("lane.started", lane=lane, owner_id=str(operator.owner_id))
+    return show_lane(state)
 
 
 @router.post(

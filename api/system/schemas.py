@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.database.audits import Audit
+from shared.database.health import LaneState
 from shared.database.transfers import UnprocessableTransfer
 from shared.domain import wire
 
@@ -20,6 +21,18 @@ def show_audit(audit: Audit) -> dict[str, Any]:
         "started_at": wire.moment(audit.started_at) if audit.started_at else None,
         "finished_at": wire.moment(audit.finished_at) if audit.finished_at else None,
         "links": {"self": f"/v1/system/audits/{audit.id}"},
+    }
+
+
+def show_lane(state: LaneState) -> dict[str, Any]:
+    """Show an operator how a lane gets on; careful: one transfer at a time, since a worker died in it."""
+    status = "stopped" if state.stopped else "careful" if state.careful_transfers_left else "working"
+    return {
+        "lane": state.lane,
+        "status": status,
+        "queued": state.queued,
+        "oldest_queued_seconds": round(state.oldest_seconds, 3),
+        "last_applied_at": None if state.last_applied_at is None else wire.moment(state.last_applied_at),
     }
 
 

@@ -12,7 +12,9 @@ import structlog
 from psycopg import AsyncConnection, DataError, IntegrityError, errors
 from psycopg_pool import AsyncConnectionPool
 
+from api.transfers.figures import Figures
 from api.transfers.room import Room
+from shared import clock
 from shared.database.acceptance import wait_less
 from shared.database.commits import commit, commit_at_once
 from shared.domain.acceptance import Refused
@@ -39,6 +41,9 @@ class _Request(Protocol):
 
 
 class _Answer(Protocol):
+    @property
+    def replayed(self) -> bool: ...
+
     @property
     def fresh_source_ids(self) -> Collection[UUID]: ...
 
@@ -115,7 +120,8 @@ class Intake(Generic[Request, Answer]):
             group_max: Transfers per write, unless the first request alone is of more.
         """
         self._doors = doors
-        self._room = room
+        self.room: Final = room
+        self.figures: Final = Figures()
         self._accept = accept
         self._accept_at_once = accept_at_once
         self._group_max = group_max
@@ -131,7 +137,8 @@ class Intake(Generic[Request, Answer]):
         Args:
             body_bytes: The size of what was received, which stays in memory until it is answered.
         """
-        if not self._room.take(owner_id=request.owner_id, transfers=request.transfer_count, body_bytes=body_bytes):
+        if not self.room.take(owner_id=request.owner_id, transfers=request.transfer_count, body_bytes=body_bytes):
+            self.figures.count_refused(QueueUnavailable())
             return Refused(reason=QueueUnavailable())
         answer: asyncio.Future[Answer | Refused] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request=request, body_bytes=body_bytes, answer=answer))
@@ -161,9 +168,13 @@ class Intake(Generic[Request, Answer]):
 
     async def _answer(self, group: Sequence[_Waiting[Request, Answer]]) -> None:
         write = self._write if self._accept_at_once is None else partial(self._write_at_once, self._accept_at_once)
+        began_seconds = clock.monotonic_seconds()
         answers = await self._settle([w.request for w in group], write=write)
+        self.figures.write_seconds.add([clock.monotonic_seconds() - began_seconds])
+        self.figures.group_sizes.add([sum(w.request.transfer_count for w in group)])
         for waiting, answer in zip(group, answers, strict=True):
-            self._room.give_back(
+            self._count(answer, transfers=waiting.request.transfer_count)
+            self.room.give_back(
                 owner_id=waiting.request.owner_id,
                 transfers=waiting.request.transfer_count,
                 body_bytes=waiting.body_bytes,
@@ -174,6 +185,15 @@ class Intake(Generic[Request, Answer]):
                 waiting.answer.set_exception(answer)
             else:
                 waiting.answer.set_result(answer)
+
+    def _count(self, answer: Answer | Refused | Exception, *, transfers: int) -> None:
+        match answer:
+            case Refused():
+                self.figures.count_refused(answer.reason)
+            case Exception():
+                self.figures.count_defect()
+            case _:
+                self.figures.count_accepted(transfers=transfers, replayed=answer.replayed)
 
     async def _settle(
         self,
@@ -189,6 +209,7 @@ class Intake(Generic[Request, Answer]):
             alone = (self._write_alone(request) for request in requests)
             return [_answerable(answer) for answer in await asyncio.gather(*alone, return_exceptions=True)]
         except RequestRefused as reason:
+            self.figures.count_failed_write(reason)
             return [Refused(reason=reason)] * len(requests)
         except Exception as error:  # a defect of ours must not leave callers waiting, nor end the intake
             log.exception("intake.failed", requests=len(requests))

@@ -19,11 +19,21 @@ class Room:
 
     def __init__(self, *, transfers_max: int, bytes_max: int) -> None:
         """Begin empty."""
-        self._transfers_max = transfers_max
-        self._bytes_max = bytes_max
+        self.transfers_max: Final = transfers_max
+        self.bytes_max: Final = bytes_max
         self._all = _Taken()
         # Of those alone who have something waiting, so never more than there are requests.
         self._by_owner: dict[UUID, _Taken] = {}
+
+    @property
+    def transfers(self) -> int:
+        """Count the transfers that have taken room."""
+        return self._all.transfers
+
+    @property
+    def body_bytes(self) -> int:
+        """Count the bytes that have taken room."""
+        return self._all.body_bytes
 
     def take(self, *, owner_id: UUID, transfers: int, body_bytes: int) -> bool:
         """Take room until it is given back, if there is any for this owner; say whether there was.
@@ -56,6 +66,6 @@ class Room:
 
     def _fits(self, taken: _Taken, *, transfers: int, body_bytes: int, shares: int = 1) -> bool:
         return (
-            taken.transfers + transfers <= self._transfers_max // shares
-            and taken.body_bytes + body_bytes <= self._bytes_max // shares
+            taken.transfers + transfers <= self.transfers_max // shares
+            and taken.body_bytes + body_bytes <= self.bytes_max // shares
         )

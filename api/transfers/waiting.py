@@ -79,6 +79,11 @@ class Endings:
         self._watches: dict[UUID, set[Watch]] = defaultdict(set)
         self._stopping = False
 
+    @property
+    def is_stopping(self) -> bool:
+        """Say whether the process takes no more callers who wait, since it ends."""
+        return self._stopping
+
     @contextmanager
     def watch(self, transfer_ids: Collection[UUID]) -> Generator[Watch]:
         """Register first, then read or write, then wait: an ending in between is not missed.

@@ -1,20 +1,16 @@
 """`hishab webhooks`: for operators, everybody's endpoints and how they fare; send again what did not arrive."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 
-from hishab import connection
 from hishab.answers import Answer, Delivery, EndpointHealth, Recovery
 from hishab.client import Client
+from hishab.commands.asking import ask
 from hishab.commands.ending import plain_speech
 from hishab.commands.options import DATA_DIR, ApiKey, AsJson, DataDir, Url
-
-PATIENCE_SECONDS: Final = 30.0
 
 app: Final = typer.Typer(help="See how webhook endpoints fare, and send again what did not arrive. For operators.")
 
@@ -24,8 +20,6 @@ Status = Annotated[str | None, typer.Option("--status", help="pending, delivered
 Since = Annotated[datetime, typer.Option("--since", formats=["%Y-%m-%dT%H:%M:%S%z"], help="As 2026-11-22T13:00:00Z.")]
 Until = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%dT%H:%M:%S%z"], help="Without it: now.")]
 
-Found = TypeVar("Found")
-
 
 @app.command("list")
 def list_all(*, data_dir: DataDir = DATA_DIR, url: Url = None, api_key: ApiKey = None, as_json: AsJson = False) -> None:
@@ -34,11 +28,11 @@ def list_all(*, data_dir: DataDir = DATA_DIR, url: Url = None, api_key: ApiKey =
     Example: hishab webhooks list
     """
 
-    async def ask(client: Client) -> list[EndpointHealth]:
+    async def question(client: Client) -> list[EndpointHealth]:
         return [endpoint async for endpoint in client.endpoints.iterate_all()]
 
     with plain_speech(as_json=as_json):
-        found = _ask(ask, data_dir=data_dir, url=url, api_key=api_key)
+        found = ask(question, data_dir=data_dir, url=url, api_key=api_key)
     oldest = min((e.oldest_due_at for e in found if e.oldest_due_at is not None), default=None)
     due = sum(endpoint.due for endpoint in found)
     if as_json:
@@ -65,11 +59,11 @@ def list_deliveries(
     Example: hishab webhooks deliveries 0198c0de-… --status exhausted
     """
 
-    async def ask(client: Client) -> list[Delivery]:
+    async def question(client: Client) -> list[Delivery]:
         return await client.endpoints.deliveries(endpoint_id, status=status)
 
     with plain_speech(as_json=as_json):
-        found = _ask(ask, data_dir=data_dir, url=url, api_key=api_key)
+        found = ask(question, data_dir=data_dir, url=url, api_key=api_key)
     if as_json:
         print(json.dumps([delivery.model_dump(mode="json") for delivery in found], indent=2))
         return
@@ -92,11 +86,11 @@ def resend(
     Example: hishab webhooks resend 0198c0de-… 0198c0df-…
     """
 
-    async def ask(client: Client) -> Delivery:
+    async def question(client: Client) -> Delivery:
         return await client.endpoints.resend(endpoint_id, delivery_id)
 
     with plain_speech(as_json=as_json):
-        delivery = _ask(ask, data_dir=data_dir, url=url, api_key=api_key)
+        delivery = ask(question, data_dir=data_dir, url=url, api_key=api_key)
     _say(delivery, f"{delivery.event_type} {delivery.event_id} is on its way.", as_json=as_json)
 
 
@@ -116,24 +110,12 @@ def recover(
     Example: hishab webhooks recover 0198c0de-… --since 2026-11-22T13:00:00Z
     """
 
-    async def ask(client: Client) -> Recovery:
+    async def question(client: Client) -> Recovery:
         return await client.endpoints.recover(endpoint_id, since=since, until=until)
 
     with plain_speech(as_json=as_json):
-        recovery = _ask(ask, data_dir=data_dir, url=url, api_key=api_key)
+        recovery = ask(question, data_dir=data_dir, url=url, api_key=api_key)
     _say(recovery, f"What was not delivered between {recovery.since} and {recovery.until} is sent.", as_json=as_json)
-
-
-def _ask(
-    ask: Callable[[Client], Awaitable[Found]], *, data_dir: DataDir, url: str | None, api_key: str | None
-) -> Found:
-    found = connection.find(data_dir=data_dir, url=url, api_key=api_key)
-
-    async def asking() -> Found:
-        async with Client(found.url, api_key=found.api_key, patience_seconds=PATIENCE_SECONDS) as client:
-            return await ask(client)
-
-    return asyncio.run(asking())
 
 
 def _say(answer: Answer, sentence: str, *, as_json: bool) -> None:

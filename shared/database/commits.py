@@ -107,5 +107,6 @@ async def _run(
         log.warning("commit.failed", unknown=unknown, error=first_line(error))
         raise (OutcomeUnknown if unknown else QueueUnavailable) from error
     if COMMITTED_ON_PRIMARY_ONLY in warnings:
-        raise OutcomeUnknown
+        log.error("commit.on_primary_only")
+        raise OutcomeUnknown(on_primary_only=True)
     return result

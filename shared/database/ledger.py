@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row, tuple_row
 
 from shared.domain.apply import Applied, QueuedTransfer, WalletState
+from shared.domain.histogram import Histogram
 
 ENTRY_TYPES: Final = ("uuid", "int8", "uuid", "int8", "int8", "timestamptz")
 EVENT_TYPES: Final = (
@@ -79,9 +80,15 @@ WHERE wallets.id = changed.id
 DELETE_APPLIED: LiteralString = "DELETE FROM queue WHERE lane = %(lane)s AND position = ANY(%(positions)b::bigint[])"
 
 # busy_since says that the holder lives. Every application renews it, and whoever leaves the lane clears it.
+# The bucket's count of before is missing (null) the first time.
 RECORD_APPLICATION: LiteralString = """
 UPDATE lanes
-SET event_number = %(event_number)s, last_applied_at = %(applied_at)s, busy_since = clock_timestamp(),
+SET ending_counts = ARRAY(SELECT coalesce(before, 0) + added
+                          FROM unnest(ending_counts, %(ending_counts)s::bigint[]) WITH ORDINALITY AS bucket
+                               (before, added, place)
+                          ORDER BY place),
+    ending_seconds = ending_seconds + %(ending_seconds)s,
+    event_number = %(event_number)s, last_applied_at = %(applied_at)s, busy_since = clock_timestamp(),
     careful_transfers_left = greatest(careful_transfers_left - %(count)s, 0),
     unprocessable_in_a_row = %(unprocessable_in_a_row)s,
     newest_position = greatest(newest_position, %(newest_position)s),
@@ -316,8 +323,13 @@ def record_application(
     newest_position: int,
     unprocessable_in_a_row: int,
     stopped: bool,
+    durations: Histogram,
 ) -> None:
-    """Note on the lane how far it has come; its newest position is no end: what was accepted late may be below it."""
+    """Note on the lane how far it has come; its newest position is no end: what was accepted late may be below it.
+
+    Args:
+        durations: From accepted to applied, of this batch, in seconds.
+    """
     tx.execute(
         RECORD_APPLICATION,
         {
@@ -328,6 +340,8 @@ def record_application(
             "newest_position": newest_position,
             "unprocessable_in_a_row": unprocessable_in_a_row,
             "stopped": stopped,
+            "ending_counts": durations.counts,
+            "ending_seconds": durations.total,
         },
     )
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -170,6 +171,10 @@ LANES = Table(
     Column("unprocessable_in_a_row", SmallInteger, nullable=False, server_default=text("0")),
     Column("stopped_at", MOMENT),
     Column("newest_position", BigInteger, nullable=False, server_default=text("0")),
+    # How long transfers took from accepted to applied, since the lane was made: how many fell into each bucket of
+    # shared.domain.histogram, and the sum. Counted in the commit that applies them: none is missing, or counted twice.
+    Column("ending_counts", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("ending_seconds", Double, nullable=False, server_default=text("0")),
     CheckConstraint("(busy_by IS NULL) = (busy_since IS NULL)", name="busy_is_by_somebody"),
     postgresql_with={"fillfactor": "50"},
     comment="Worked by whoever holds the lock on its row. Lane 0 only numbers events that are not a transfer's.",
@@ -291,6 +296,12 @@ WEBHOOK_ENDPOINTS = Table(
         postgresql_where=text("deleted_at IS NULL"),
     ),
     Index("webhook_endpoints_owner_id_idx", "owner_id", "id"),
+    # What an operator counts: few, among all there are.
+    Index(
+        "webhook_endpoints_disabled_idx",
+        "id",
+        postgresql_where=text("disabled_at IS NOT NULL AND deleted_at IS NULL"),
+    ),
     postgresql_with={"fillfactor": "70"},
     comment="Who listens, and how they fare. Marked deleted, never removed. No event types means all of them.",
 )
@@ -431,4 +442,12 @@ AUDITS = Table(
     Column("report", JSON),
     CheckConstraint("(finished_at IS NULL) = (report IS NULL)", name="finished_has_report"),
     comment="Asked for over HTTP, carried out by upkeep: is any money missing?",
+)
+
+UPKEEP = Table(
+    "upkeep",
+    METADATA,
+    Column("task", Text, primary_key=True),
+    Column("done_at", MOMENT),
+    comment="When each task of upkeep was last done, by whichever process.",
 )

@@ -44,6 +44,10 @@ class DestinationUnknown(RequestRefused):
     """There is no such destination: no wallet has that id, or nobody with that email has a wallet in that currency."""
 
 
+class LaneNotFound(RequestRefused):
+    """There is no such lane. GET /v1/system/lanes lists those there are."""
+
+
 class SameWallet(RequestRefused):
     """Source and destination are the same wallet."""
 
@@ -165,6 +169,11 @@ class OutcomeUnknown(RequestRefused):
 
     A transfer: send the same request again, with the same Idempotency-Key. A sign-up: log in; success means it was you.
     """
+
+    def __init__(self, *, on_primary_only: bool = False) -> None:
+        """Say whether it is known to be committed, and its synchronous standby does not confirm that it has it."""
+        super().__init__()
+        self.on_primary_only = on_primary_only
 
 
 class ServiceUnavailable(RequestRefused):

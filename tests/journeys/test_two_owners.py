@@ -176,7 +176,10 @@ def ids_of(person: Person, operation: Operation) -> dict[str, str]:
 
 
 # Operations whose ids are nobody's own, or that have none: what they show, they show of the caller.
-FOR_OPERATORS: Final = {"get_audit", "post_audit", "get_unprocessable_transfers", "get_system_endpoints"}
+FOR_OPERATORS: Final = {
+    *("get_audit", "post_audit", "get_unprocessable_transfers", "get_system_endpoints"),
+    *("get_lanes", "post_lane_start"),
+}
 
 # Operators see what anybody's endpoint was sent, and may have it sent again.
 OPERATORS_TOO: Final = {"get_deliveries", "get_delivery", "post_resend", "post_test", "post_recovery"}
@@ -206,7 +209,7 @@ class TestEveryOperation:
         """One that is new needs a place here: an owner in OWNED, or a reason to be in one of the sets."""
         assert OPERATIONS.keys() == set(WITH_ID) | FOR_OPERATORS | WITHOUT_ID
         ids = {name for place in WITH_ID for kind, name in OPERATIONS[place].parameters if kind == "path"}
-        assert ids == {*OWNED, "delivery_id", "audit_id"}
+        assert ids == {*OWNED, "delivery_id", "audit_id", "lane"}
         assert set(WITH_ID) > OPERATORS_TOO
 
     @pytest.mark.parametrize("name", sorted(set(WITH_ID) - FOR_OPERATORS))
@@ -243,7 +246,7 @@ class TestEveryOperation:
     @pytest.mark.parametrize("name", sorted(FOR_OPERATORS))
     def test_of_the_operators_is_closed_to_people_whatever_the_id(self, boris: Person, name: str) -> None:
         operation = OPERATIONS[name]
-        answer = boris.http.request(operation.method, operation.path.replace("{audit_id}", MADE_UP))
+        answer = boris.http.request(operation.method, operation.path.format(audit_id=MADE_UP, lane=1))
         problem_in(answer, status=403, code="insufficient_scope")
 
     @pytest.mark.parametrize("name", sorted(OPERATIONS))
@@ -252,7 +255,7 @@ class TestEveryOperation:
         assert operation.is_open == (name in OPEN)
         if operation.is_open:
             return
-        path = operation.path.format_map(dict.fromkeys((*OWNED, "delivery_id", "audit_id"), MADE_UP))
+        path = operation.path.format_map(dict.fromkeys((*OWNED, "delivery_id", "audit_id", "lane"), MADE_UP))
         with connected(system, None) as http:
             answer = http.request(operation.method, path, json=operation.body)
         problem_in(answer, status=401, code="not_authenticated")

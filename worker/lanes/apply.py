@@ -14,6 +14,7 @@ from shared import clock
 from shared.database import deliveries, ledger
 from shared.domain import webhook
 from shared.domain.apply import Applied, Outcome, QueuedTransfer, WalletState, apply
+from shared.domain.histogram import ENDING_BOUNDS_SECONDS, Histogram
 from shared.domain.transfer import ENDED_VERSION, Ending, FailureCode
 from shared.identifiers import event_name, new_id
 
@@ -247,6 +248,7 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = ap
     with stay.connection.transaction():
         lane = _keep(stay)
         rows = ledger.read_head(stay.connection, stay.lane, limit=limit)
+        read_seconds = clock.monotonic_seconds()
         stay.tried = len(rows)
         if not rows:
             return 0
@@ -259,7 +261,8 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = ap
         ledger.write_events(stay.connection, events)
         owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
         ledger.delete_applied(stay.connection, rows, lane=stay.lane)
-        _record(stay.connection, events, lane=lane, at=at)
+        durations = _durations(rows, since_read_seconds=clock.monotonic_seconds() - read_seconds)
+        _record(stay.connection, events, lane=lane, at=at, durations=durations)
     stay.applied += len(rows)
     stay.owed = stay.owed or owed
     ledger.notify_applied(stay.connection, lane=stay.lane, event_number=events[-1].number)
@@ -332,7 +335,21 @@ def _ending(event: ledger.Event) -> Ending:
     return Ending(failure_code=code, at=event.created_at)
 
 
-def _record(connection: Connection, events: Sequence[ledger.Event], *, lane: ledger.TakenLane, at: datetime) -> None:
+def _durations(rows: Sequence[ledger.QueueRow], *, since_read_seconds: float) -> Histogram:
+    """Count how long these transfers took from their acceptance until now, which is right before the commit."""
+    durations = Histogram(ENDING_BOUNDS_SECONDS)
+    durations.add(max(0.0, (row.read_at - row.accepted_at).total_seconds()) + since_read_seconds for row in rows)
+    return durations
+
+
+def _record(
+    connection: Connection,
+    events: Sequence[ledger.Event],
+    *,
+    lane: ledger.TakenLane,
+    at: datetime,
+    durations: Histogram,
+) -> None:
     """Note how far the lane has come; stop it when it was a defect of ours too often in a row."""
     unprocessable = [event.transfer_id for event in events if event.failure_code == FailureCode.UNPROCESSABLE]
     in_a_row = lane.unprocessable_in_a_row + len(unprocessable) if len(unprocessable) == len(events) else 0
@@ -346,6 +363,7 @@ def _record(connection: Connection, events: Sequence[ledger.Event], *, lane: led
         newest_position=events[-1].position,
         unprocessable_in_a_row=in_a_row,
         stopped=stopped,
+        durations=durations,
     )
     for transfer_id in unprocessable:
         log.error("transfer.unprocessable", transfer_id=str(transfer_id), lane=lane.lane)

@@ -9,6 +9,7 @@ from psycopg import Connection
 from shared import clock
 from shared.database import ledger
 from shared.database.connections import WORKER, connect
+from shared.database.upkeep import note_sweep
 from shared.identifiers import new_id
 from shared.memory import collect_seldom
 from shared.queue import DELIVER, WakeUps, apply_in
@@ -60,6 +61,14 @@ class LaneWorker:
             psycopg.Error: PostgreSQL is in trouble.
         """
         return ledger.forgotten_lanes(self._connected(), age_seconds=age_seconds)
+
+    def note_sweep(self) -> None:
+        """Note that all lanes were looked at.
+
+        Raises:
+            psycopg.Error: PostgreSQL is in trouble.
+        """
+        note_sweep(self._connected())
 
     def disconnect(self) -> None:
         """Let go of the connection, and with it of whatever was under way."""

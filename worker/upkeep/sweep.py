@@ -18,6 +18,7 @@ def sweep(worker: LaneWorker, *, age_seconds: float) -> int:
     applied = 0
     for lane in worker.forgotten_lanes(age_seconds=age_seconds):
         applied += worker.work(lane).applied
+    worker.note_sweep()
     if applied:
         log.info("sweep.applied", transfers=applied)
     return applied

@@ -1,0 +1,36 @@
+"""Look at the system as its operators do: what a defect of ours has ended, and how the lanes get on."""
+
+from collections.abc import AsyncGenerator
+
+from hishab.answers import Lane, Page, UnprocessableTransfer
+from hishab.sending import Request, Sender, parse
+
+PAGE_LIMIT = ("limit", "100")
+
+
+class Operations:
+    """What operators alone may ask of one Hishab. Made by `Client`, whose errors these calls raise."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def iterate_unprocessable(self) -> AsyncGenerator[UnprocessableTransfer]:
+        """Yield what a defect of Hishab's has ended, newest first. No money moved."""
+        cursor: str | None = None
+        while True:
+            params = [PAGE_LIMIT] if cursor is None else [PAGE_LIMIT, ("cursor", cursor)]
+            answer = await self._sender.send(Request(path="/v1/system/unprocessable-transfers", params=params))
+            page = parse(answer, Page[UnprocessableTransfer])
+            for transfer in page.data:
+                yield transfer
+            cursor = page.next_cursor
+            if not page.has_more or cursor is None:
+                return
+
+    async def lanes(self) -> list[Lane]:
+        """Return how each lane gets on."""
+        return parse(await self._sender.send(Request(path="/v1/system/lanes")), Page[Lane]).data
+
+    async def start_lane(self, lane: int) -> Lane:
+        """Let a lane that a defect has stopped go on; one that goes on already is left as it is."""
+        return parse(await self._sender.send(Request(method="POST", path=f"/v1/system/lanes/{lane}/start")), Lane)
