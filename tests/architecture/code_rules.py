@@ -14,9 +14,11 @@ pieces reads worse than one straight function."""
 COMPOSITION_ROOTS: Final = frozenset(
     {
         "api/bootstrap.py",
+        "api/is_ready.py",
         "api/main.py",
         "shared/database/migrate.py",
         "shared/database/migrations/env.py",
+        "worker/is_working.py",
         "worker/main.py",
     }
 )

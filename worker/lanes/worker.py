@@ -27,10 +27,11 @@ TROUBLE_SECONDS_MAX: Final = 10.0
 class LaneWorker:
     """Works lanes for one process. Made after a fork: a connection that crosses one mixes up answers."""
 
-    def __init__(self, *, database_url: str, wake_ups: WakeUps) -> None:
+    def __init__(self, *, database_url: str, wake_ups: WakeUps, application_name: str = "hishab-lanes") -> None:
         """Connect nowhere yet; the first lane does."""
         collect_seldom()
         self._database_url = database_url
+        self._application_name = application_name
         self._wake_ups = wake_ups
         self._holders: dict[int, Holder] = {}
         self._connection: Connection | None = None
@@ -78,7 +79,7 @@ class LaneWorker:
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._database_url, application_name="hishab-lanes", timeouts=WORKER)
+            self._connection = connect(self._database_url, application_name=self._application_name, timeouts=WORKER)
         return self._connection
 
     def _pass_on(self, drained: Drained, *, lane: int) -> None:

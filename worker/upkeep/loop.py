@@ -48,7 +48,7 @@ def run(settings: WorkerSettings) -> None:
     )
     recoveries.start()
     log.info("upkeep.started")
-    worker = LaneWorker(database_url=settings.database_url, wake_ups=wake_ups)
+    worker = LaneWorker(database_url=settings.database_url, wake_ups=wake_ups, application_name="hishab-upkeep")
     _repeat(
         lambda: sweep(worker, age_seconds=settings.sweep_age_seconds),
         stopping=stopping,
