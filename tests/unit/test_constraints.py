@@ -4,10 +4,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from scripts.constraints import CONSTRAINTS, PYPROJECT, pinned
+import pytest
+
+from scripts.constraints import CONSTRAINTS, LEFT_OUT, LOCKS, PYPROJECT, distribution, locked, pinned
 
 PROJECT = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==[0-9][a-z0-9.]*( ; [a-zA-Z0-9_.<>=!' ]+)?")
+
+LOCKED = re.compile(PIN.pattern + r" \\| {4}--hash=sha256:[0-9a-f]{64}( \\)?")
 
 
 def pins() -> list[str]:
@@ -18,7 +22,7 @@ def required() -> Iterator[str]:
     """Name what the project asks for itself."""
     optional = PROJECT["project"]["optional-dependencies"].values()
     for requirement in (*PROJECT["project"]["dependencies"], *(line for extra in optional for line in extra)):
-        yield re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
+        yield distribution(requirement)
 
 
 def test_pip_and_uv_are_told_the_same() -> None:
@@ -49,3 +53,22 @@ def test_pins_may_stand_amid_other_sections() -> None:
     assert tomllib.loads(pinned(amid, pins=["a==1"])) == {
         "tool": {"other": {"a": 1}, "uv": {"constraint-dependencies": ["a==1"]}}
     }
+
+
+@pytest.mark.parametrize("image", LEFT_OUT)
+def test_an_image_installs_what_is_pinned_and_was_not_left_out(image: str) -> None:
+    versions = {pin.partition(" ;")[0] for pin in pins()}
+    wanted = {distribution(line) for line in PROJECT["project"]["dependencies"]}
+    in_it = {pin.partition(" ;")[0] for pin in locked(image)}
+    remedy = "run: python scripts/constraints.py --locks"
+    assert in_it <= versions, remedy
+    assert wanted - {distribution(pin) for pin in in_it} <= LEFT_OUT[image], remedy
+    assert LEFT_OUT[image] <= wanted
+
+
+@pytest.mark.parametrize("name", [*LEFT_OUT, "build"])
+def test_whatever_an_image_installs_is_known_by_its_hash(name: str) -> None:
+    lines = (LOCKS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    assert {
+        bool(re.fullmatch(r"\S+==\S+( ; .+)? \\| {4}--hash=sha256:[0-9a-f]{64}( \\)?", line)) for line in lines
+    } == {True}
