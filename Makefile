@@ -1,7 +1,7 @@
 # Every command sets up what it needs. `make help` lists them; options go in ARGS: make up ARGS="--port 8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench bench-quick bench-growth format constraints clean
+.PHONY: help setup demo up test check bench bench-quick bench-growth format constraints clean
 
 BIN := .venv/bin
 SET_UP := .venv/.set-up
@@ -21,6 +21,9 @@ $(SET_UP): pyproject.toml constraints.txt scripts/set_up.sh
 $(SET_UP_BENCH): $(SET_UP)
 	@WHAT='.[bench,embedded,test]' PYTHON="$(PYTHON)" sh scripts/set_up.sh
 	@touch $@
+
+demo: $(SET_UP) ## See it work, in a minute, on a system of its own that is then removed
+	@$(BIN)/hishab demo $(ARGS)
 
 up: $(SET_UP) ## Start the whole system, until Ctrl-C
 	@$(BIN)/hishab up $(ARGS)

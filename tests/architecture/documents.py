@@ -3,12 +3,23 @@
 import ast
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
+
+OURS = ("api", "hishab", "shared", "tests", "worker")
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 _PROMISE = re.compile(r"^\|\s*\**(G\d+)\b")
 _NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)((?:::\w+)+)")
+# A fenced block, or what stands between backticks in a line.
+_CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|[`/]|\|\s)hishab ([a-z][\w-]*)", flags=re.MULTILINE)
+_TARGET = re.compile(r"(?:^ *|`|&& )make ([a-z][\w-]*)", flags=re.MULTILINE)
+_COMPOSE = re.compile(r"docker compose (?:exec( [a-z]+)|(?:stop|start|restart|logs)((?: [a-z]+)+))")
+_MODULE = re.compile(r"-m ([\w.]+)")
+_SETTING = re.compile(r"\b(HISHAB_[A-Z_]*[A-Z])\b")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -59,6 +70,33 @@ def unshown_rules(markdown: str, *, root: Path) -> Iterator[str]:
             for path, names in tests
             if not _exists(root / path, names)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What documents may name: commands of ours, targets of make, services of compose, words of our files."""
+
+    commands: AbstractSet[str]
+    targets: AbstractSet[str]
+    services: AbstractSet[str]
+    words: AbstractSet[str]
+    root: Path
+
+    def has_module(self, name: str) -> bool:
+        path = self.root / name.replace(".", "/")
+        is_ours = name.partition(".")[0] in OURS
+        return not is_ours or path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+
+
+def unknown_names(markdown: str, *, known: Known) -> Iterator[str]:
+    """Find commands, modules and settings that a document shows, in a block or within a line, and that do not exist."""
+    code = "\n".join(_CODE.findall(markdown))
+    yield from (f"hishab {name}" for name in _COMMAND.findall(code) if name not in known.commands)
+    yield from (f"make {name}" for name in _TARGET.findall(code) if name not in known.targets)
+    services = [name for words in _COMPOSE.findall(code) for name in "".join(words).split()]
+    yield from (f"docker compose … {name}" for name in services if name not in known.services)
+    yield from (f"python -m {name}" for name in _MODULE.findall(code) if not known.has_module(name))
+    yield from (name for name in _SETTING.findall(code) if name not in known.words)
 
 
 def _exists(path: Path, names: tuple[str, ...]) -> bool:

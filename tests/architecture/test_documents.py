@@ -1,11 +1,14 @@
 """Do our documents point at things that exist: promises at their tests, links at files?"""
 
+import re
 from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
-from tests.architecture.documents import broken_links, missing_tests, unshown_rules
+from hishab.main import app
+from tests.architecture.documents import Known, broken_links, missing_tests, unknown_names, unshown_rules
 from tests.architecture.source import ROOT, project_files
 
 GUARANTEES: Final = ROOT / "docs" / "guarantees.md"
@@ -73,3 +76,50 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     tmp_path.joinpath("kept.md").touch()
     markdown = "[a](kept.md) [b](kept.md#part) [c](#here) [d](https://example.org/x.md) [e](lost.md) [f](lost.md#part)"
     assert list(broken_links(markdown, folder=tmp_path)) == ["lost.md", "lost.md"]
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    code = "\n".join(
+        source.text for source in project_files() if not source.path.endswith((".md", "test_documents.py"))
+    )
+    return Known(
+        commands=frozenset(command.name or "" for command in (*app.registered_commands, *app.registered_groups)),
+        targets=frozenset(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))),
+        services=frozenset(yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]),
+        # A setting is written down as its field.
+        words=frozenset(re.findall(r"\w+", code)) | {f"HISHAB_{field.upper()}" for field in _fields(code)},
+        root=ROOT,
+    )
+
+
+def _fields(code: str) -> list[str]:
+    return re.findall(r"(?m)^    ([a-z_]+): ", code)
+
+
+def test_whatever_a_document_tells_to_run_or_to_set_exists(known: Known) -> None:
+    unknown = [
+        f"{source.path}: {name}"
+        for source in project_files()
+        if source.path.endswith(".md") and source.path != "CHANGELOG.md"
+        for name in unknown_names(source.text, known=known)
+    ]
+    assert not unknown, "\n".join(unknown)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "unknown"),
+    [
+        ("Run `hishab audit`, or `make up`.", []),
+        ("Run `hishab prove`.", ["hishab prove"]),
+        ("```sh\n.venv/bin/hishab prove\n```", ["hishab prove"]),
+        ("```sh\nmake sure\n```", ["make sure"]),
+        ("Then make sure that hishab works.", []),
+        ("`python -m shared.database.migrate`", []),
+        ("`python -m shared.database.upgrade`", ["python -m shared.database.upgrade"]),
+        ("`docker compose stop api lane`", ["docker compose … lane"]),
+        ("`HISHAB_BACKLOG_MAX` and `HISHAB_BACKLOG_MIN`", ["HISHAB_BACKLOG_MIN"]),
+    ],
+)
+def test_what_does_not_exist_is_found(known: Known, markdown: str, unknown: list[str]) -> None:
+    assert list(unknown_names(markdown, known=known)) == unknown

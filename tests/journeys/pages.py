@@ -2,8 +2,9 @@
 
 Of a page's fenced blocks, `sh` is run in one shell, in an empty directory. `python NAME` becomes a file there. `json`
 and `text` are what the commands right above them answer; `…` stands for anything, and `"…": "…"` for more fields.
-`sh NAME` is for another moment: a test of its own makes that, and runs it. Blocks of other languages are looked at and
-not run.
+`sh NAME` is for another moment: a test of its own makes that, and runs it. `make` is only asked whether it knows the
+target, since the suite itself is one. Blocks of other languages are looked at and not run; that what they name exists is
+seen to by tests/architecture/test_documents.py.
 
 A page may say `$HISHAB_DATABASE_URL` and `$HISHAB_BROKER_URL`, and find PostgreSQL's programs.
 """
@@ -62,8 +63,18 @@ class Ran:
 
 def pages() -> list[str]:
     """List the pages that have something to run."""
-    found = (path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))
+    found = (path.relative_to(ROOT).as_posix() for path in _paths())
     return [page for page in found if any(_is_run(block) or block.language == "python" for block in blocks(page))]
+
+
+def pages_with(language: str) -> list[str]:
+    """List the pages that have blocks in a language."""
+    found = (path.relative_to(ROOT).as_posix() for path in _paths())
+    return [page for page in found if any(block.language == language for block in blocks(page))]
+
+
+def _paths() -> list[Path]:
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: str) -> list[Block]:
@@ -147,7 +158,8 @@ def _commands_and_answers(found: list[Block]) -> Iterator[tuple[str, Block | Non
 
 
 def _as_here(script: str, *, system: System) -> str:
-    here = script.replace("http://127.0.0.1:8000", system.url).replace(".venv/bin/python", sys.executable)
+    here = re.sub(r"(?m)^make (\w+).*$", rf"make --silent --dry-run --directory '{ROOT}' \1 > /dev/null", script)
+    here = here.replace("http://127.0.0.1:8000", system.url).replace(".venv/bin/python", sys.executable)
     command = rf"{sys.executable} -m hishab \1 --data-dir {system.data_dir}"
     return re.sub(r"\.venv/bin/hishab ((?:transfers |webhooks )?\w+)", command, here)
 

@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.journeys.pages import Block, Ran, blocks, pages, run
+from tests.journeys.pages import Block, Ran, blocks, pages, pages_with, run
 from tests.running_system import System
 
 LANGUAGES = {"sh", "python", "json", "text", "sql", ""}
@@ -19,7 +20,17 @@ def test_a_page_does_what_it_shows(page: str, system: System, tmp_path: Path) ->
 
 
 def test_there_are_pages_to_run() -> None:
-    assert "docs/write-a-client.md" in pages()
+    assert {"README.md", "docs/write-a-client.md"} <= set(pages())
+    assert "docs/runbooks/lane-stopped.md" in pages_with("sql")
+
+
+@pytest.mark.parametrize("page", pages_with("sql"))
+def test_a_pages_statements_fit_the_tables(page: str, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        for block in blocks(page):
+            if block.language == "sql":
+                connection.execute(block.text.encode())
+        connection.rollback()
 
 
 @pytest.mark.parametrize("page", pages())
