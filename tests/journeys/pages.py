@@ -3,8 +3,8 @@
 Of a page's fenced blocks, `sh` is run in one shell, in an empty directory. `python NAME` becomes a file there. `json`
 and `text` are what the commands right above them answer; `…` stands for anything, and `"…": "…"` for more fields.
 `sh NAME` is for another moment: a test of its own makes that, and runs it. `make` is only asked whether it knows the
-target, since the suite itself is one. Blocks of other languages are looked at and not run; that what they name exists is
-seen to by tests/architecture/test_documents.py.
+target, since the suite itself is one. Blocks of other languages are looked at and not run; that what they name exists
+is seen to by tests/architecture/test_documents.py.
 
 A page may say `$HISHAB_DATABASE_URL` and `$HISHAB_BROKER_URL`, and find PostgreSQL's programs.
 """
