@@ -33,8 +33,8 @@ OF_THE_COMMAND_LINE: Final = frozenset({"httpx2", "rich", "typer"})
 LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
     "api": OF_THE_COMMAND_LINE | {"aiohttp"},
     "worker": OF_THE_COMMAND_LINE
-    | {"alembic", "argon2-cffi", "fastapi", "fastapi-offline", "pyjwt", "python-multipart", "sqlalchemy"}
-    | {"starlette", "uvicorn"},
+    | {"alembic", "argon2-cffi", "fastapi", "fastapi-offline", "prometheus-client", "pyjwt", "python-multipart"}
+    | {"sqlalchemy", "starlette", "uvicorn"},
 }
 """What the project asks for and an image does without: nothing in it imports that. tests/journeys/test_images.py."""
 
@@ -60,7 +60,8 @@ def write_locks() -> None:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
     wanted: dict[str, Sequence[str]] = {"build": project["build-system"]["requires"]}
     for image, left_out in LEFT_OUT.items():
-        dependencies = project["project"]["dependencies"]
+        # Sentry too: whether crash reports are sent is a setting, which an image cannot be short of.
+        dependencies = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["sentry"]]
         wanted[image] = [dependency for dependency in dependencies if distribution(dependency) not in left_out]
     LOCKS.mkdir(exist_ok=True)
     for name, requirements in wanted.items():
