@@ -18,34 +18,36 @@ BODY_BYTES_MAX = 64 * 1024
 FORWARD_SECONDS_MAX = 14.0
 """Hishab waits 15 s."""
 
+STOP_LOOK_SECONDS = 0.05
+"""How soon it notices that it is to stop."""
+
 HANDED_ON = ("webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "user-agent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One request: the event, or why it is not to be believed; and what it was answered."""
+    """One request: the path it came to, the event or why it is not to be believed, and what it was answered."""
 
+    path: str
     event: Event | None
     trouble: str
     status: int
 
 
 class Listener:
-    """A server on loopback. Nothing is believed before it knows the secret."""
+    """A server on loopback. It answers at those paths alone whose secret it knows."""
 
-    def __init__(self, *, port: int, path: str, forward_to: str | None, tell: Callable[[Heard], None]) -> None:
+    def __init__(self, *, port: int, forward_to: str | None, tell: Callable[[Heard], None]) -> None:
         """Take the port (0 for any that is free) and bind it.
 
         Args:
-            path: The only one that is answered; what else comes is none of ours.
             forward_to: Where to hand each on to, with its headers; the answer is what Hishab is told.
             tell: Called with each request, in a thread of its own.
 
         Raises:
             OSError: The port is taken.
         """
-        self.secret = ""
-        self.path = path
+        self._secrets: dict[str, str] = {}
         self._forward_to = forward_to
         self._tell = tell
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -56,10 +58,18 @@ class Listener:
         """Return where it listens."""
         return self._server.server_port
 
+    def answer_at(self, path: str, *, secret: str) -> None:
+        """Believe, from now on, what comes to a path and is signed with this secret."""
+        self._secrets[path] = secret
+
+    def answers_at(self, path: str) -> bool:
+        """Tell whether the secret of a path is known; what else comes is none of ours."""
+        return path in self._secrets
+
     @contextmanager
     def serving(self) -> Generator[None]:
         """Answer, in threads, until the block is left."""
-        thread = threading.Thread(target=self._server.serve_forever, name="listener")
+        thread = threading.Thread(target=self._server.serve_forever, args=[STOP_LOOK_SECONDS], name="listener")
         thread.start()
         try:
             yield
@@ -68,15 +78,15 @@ class Listener:
             thread.join()
             self._server.server_close()
 
-    def hear(self, body: bytes, headers: dict[str, str]) -> int:
+    def hear(self, path: str, body: bytes, headers: dict[str, str]) -> int:
         """Verify a request, hand it on, tell of it; return the status to answer."""
         try:
-            event = verify_webhook(body, headers=headers, secrets=self.secret)
+            event = verify_webhook(body, headers=headers, secrets=self._secrets[path])
         except UntrustedWebhookError as error:
-            self._tell(Heard(event=None, trouble=error.detail, status=400))
+            self._tell(Heard(path=path, event=None, trouble=error.detail, status=400))
             return 400
         status, trouble = self._forward(body, headers)
-        self._tell(Heard(event=event, trouble=trouble, status=status))
+        self._tell(Heard(path=path, event=event, trouble=trouble, status=status))
         return status
 
     def _forward(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
@@ -107,13 +117,13 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         listener = self.server.listener
         length = self.headers.get("Content-Length", "")
-        if self.path != listener.path or not listener.secret:
+        if not listener.answers_at(self.path):
             self._answer(404)
         elif not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             self._answer(413)
         else:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._answer(listener.hear(self.rfile.read(int(length)), headers))
+            self._answer(listener.hear(self.path, self.rfile.read(int(length)), headers))
 
     def _answer(self, status: int) -> None:
         self.send_response(status)

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from hishab.commands import audit, lanes, listen, submit, transfers, up, wallets, webhooks
+from hishab.commands import audit, demo, lanes, listen, submit, transfers, up, wallets, webhooks
 
 app: Final = typer.Typer(
     name="hishab",
@@ -12,6 +12,7 @@ app: Final = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("demo")(demo.run)
 app.command("up")(up.run)
 app.command("wallets")(wallets.run)
 app.command("submit")(submit.run)

@@ -11,7 +11,9 @@ import typer
 
 from hishab.connection import NotRunningError
 from hishab.csv_file import Fault, MalformedFileError
+from hishab.data_directory import CannotStartError
 from hishab.errors import DeniedError, HishabError
+from hishab.interruption import SignalledError
 from hishab.journal import JournalUnusableError
 
 FAULTS_SHOWN_MAX = 1_000
@@ -24,7 +26,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The work was done; some row failed, or the ledger does not hold."""
     MALFORMED = 2
-    """The file or the command line has to be mended first."""
+    """The file, the command line or what surrounds it has to be mended first."""
     UNFINISHED = 3
     """Hishab could not be reached, or not to the end. Running the same again is safe."""
     INTERRUPTED = 130
@@ -48,10 +50,12 @@ class Ending:
 ENDINGS: Mapping[type[BaseException], Ending] = {
     MalformedFileError: Ending(exit_code=ExitCode.MALFORMED, code="malformed_file"),
     JournalUnusableError: Ending(exit_code=ExitCode.MALFORMED, code="results_unusable"),
+    CannotStartError: Ending(exit_code=ExitCode.MALFORMED, code="cannot_start"),
     NotRunningError: Ending(exit_code=ExitCode.UNFINISHED, code="not_running"),
     DeniedError: Ending(exit_code=ExitCode.UNFINISHED, code="denied", advice=OTHER_KEY),
     HishabError: Ending(exit_code=ExitCode.UNFINISHED, code="no_answer", advice=RERUN),
     OSError: Ending(exit_code=ExitCode.UNFINISHED, code="file_error", advice=RERUN),
+    SignalledError: Ending(exit_code=ExitCode.INTERRUPTED, code="interrupted"),
     KeyboardInterrupt: Ending(exit_code=ExitCode.INTERRUPTED, code="interrupted", advice=RERUN),
 }
 
@@ -68,7 +72,8 @@ def plain_speech(*, as_json: bool) -> Generator[None]:
         _complain(
             message, code=code, faults=error.faults if isinstance(error, MalformedFileError) else (), as_json=as_json
         )
-        raise typer.Exit(ending.exit_code) from error
+        # By the shell's custom: 143 for SIGTERM.
+        raise typer.Exit(128 + error.number if isinstance(error, SignalledError) else ending.exit_code) from error
 
 
 def print_faults(faults: Sequence[Fault]) -> None:

@@ -55,11 +55,11 @@ def run(
     with plain_speech(as_json=as_json):
         found = connection.find(data_dir=data_dir, url=url, api_key=api_key)
         path = f"/{secrets.token_hex(8)}"
-        listener = Listener(port=port, path=path, forward_to=forward_to, tell=_print_json if as_json else _print)
-        address = (public_url.rstrip("/") if public_url else f"http://127.0.0.1:{listener.port}") + path
+        listener = Listener(port=port, forward_to=forward_to, tell=_print_json if as_json else _print)
+        origin = public_url.rstrip("/") if public_url else f"http://127.0.0.1:{listener.port}"
         stopping = _stop_on_signals()
         with listener.serving():
-            asyncio.run(_listen(found, listener=listener, address=address, stopping=stopping))
+            asyncio.run(_listen(found, listener=listener, origin=origin, path=path, stopping=stopping))
 
 
 def _stop_on_signals() -> threading.Event:
@@ -73,11 +73,14 @@ def _stop_on_signals() -> threading.Event:
     return stopping
 
 
-async def _listen(found: connection.Connection, *, listener: Listener, address: str, stopping: threading.Event) -> None:
+async def _listen(
+    found: connection.Connection, *, listener: Listener, origin: str, path: str, stopping: threading.Event
+) -> None:
+    address = origin + path
     async with Client(found.url, api_key=found.api_key, patience_seconds=PATIENCE_SECONDS) as client:
         try:
             endpoint = await client.endpoints.add(address, description="hishab listen")
-            listener.secret = endpoint.secret
+            listener.answer_at(path, secret=endpoint.secret)
             await _see_that_it_arrives(client, endpoint, stopping=stopping)
             await asyncio.to_thread(stopping.wait)
         finally:
