@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hishab.data_directory import DataDirectory
+from hishab.data_directory import DataDirectory, Running
 
 API_KEY_VARIABLE = "HISHAB_API_KEY"
 DATA_DIR = Path(".hishab")
@@ -31,6 +31,12 @@ def find(*, data_dir: Path, url: str | None, api_key: str | None) -> Connection:
     return _running_on(data_dir) if url is None else _named(url, api_key=(api_key or "").strip())
 
 
+def announced_on(data_dir: Path) -> Running | None:
+    """Return where the system is that runs on a data directory, None if none does."""
+    running = DataDirectory(data_dir).announced()
+    return running if running is not None and _is_alive(running.pid) else None
+
+
 def _named(url: str, *, api_key: str) -> Connection:
     if not url.startswith(("http://", "https://")):
         raise NotRunningError(f"--url {url} is no address: it begins with http:// or https://.")
@@ -42,8 +48,8 @@ def _named(url: str, *, api_key: str) -> Connection:
 def _running_on(data_dir: Path) -> Connection:
     directory = DataDirectory(data_dir)
     start = "Start it with: hishab up" + ("" if data_dir == DATA_DIR else f" --data-dir {data_dir}")
-    running = directory.announced()
-    if running is None or not _is_alive(running.pid):
+    running = announced_on(data_dir)
+    if running is None:
         raise NotRunningError(f"Hishab is not running on {data_dir}. {start}")
     try:
         api_key = directory.operator_key.read_text(encoding="ascii").strip()

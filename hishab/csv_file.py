@@ -57,6 +57,13 @@ class MalformedFileError(Exception):
         self.faults = sorted(faults, key=lambda fault: (fault.line or sys.maxsize, fault.row or 0))
 
 
+class UnreadableFileError(Exception):
+    """A file is not there, or not to be read; nothing was sent."""
+
+    def __init__(self, path: Path, *, reason: str) -> None:
+        super().__init__(f"{path} cannot be read ({reason}): name a CSV file that can. Nothing was sent.")
+
+
 def read_rows(path: Path, *, columns: Sequence[str]) -> tuple[list[Row], list[Fault]]:
     """Read the rows of a CSV file (UTF-8, with or without a byte order mark, commas, a header).
 
@@ -68,7 +75,7 @@ def read_rows(path: Path, *, columns: Sequence[str]) -> tuple[list[Row], list[Fa
 
     Raises:
         MalformedFileError: The header is not usable, so nothing can be said about the rows; or the file is too big.
-        OSError: The file cannot be read.
+        UnreadableFileError: The file cannot be read.
     """
     records = _records(_text(path))
     names = _header(path, record=next(records, None), columns=columns)
@@ -87,8 +94,11 @@ def read_rows(path: Path, *, columns: Sequence[str]) -> tuple[list[Row], list[Fa
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(FILE_BYTES_MAX + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UnreadableFileError(path, reason=error.strerror or str(error)) from error
     if len(content) > FILE_BYTES_MAX:
         too_big = Fault(line=1, row=None, column=None, what=f"the file is larger than {FILE_BYTES_MAX} bytes: split it")
         raise MalformedFileError(path, faults=[too_big])

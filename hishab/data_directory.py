@@ -1,5 +1,6 @@
 """Keep what must outlive a run: the lock that admits one launcher, the secrets, and who is running."""
 
+import errno
 import fcntl
 import json
 import os
@@ -119,6 +120,7 @@ def taken(path: Path) -> Generator[DataDirectory]:
     try:
         path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         _refuse_foreign(path)
+        _refuse_read_only(path)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     except OSError as error:
         raise CannotStartError(
@@ -154,6 +156,11 @@ def sync_directory(path: Path) -> None:
 def _refuse_foreign(path: Path) -> None:
     if path.stat().st_uid != os.geteuid():
         raise CannotStartError(f"{path} belongs to another user ({path.owner()}): run hishab up as that user.")
+
+
+def _refuse_read_only(path: Path) -> None:
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "it cannot be written to")
 
 
 def _hold(lock: int, *, path: Path) -> None:

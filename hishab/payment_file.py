@@ -39,7 +39,7 @@ def read_orders(path: Path, *, exponents: Mapping[str, int]) -> list[Order]:
 
     Raises:
         MalformedFileError: Some row is not a payment; every such row is named.
-        OSError: The file cannot be read.
+        UnreadableFileError: The file cannot be read.
     """
     rows, faults = read_rows(path, columns=COLUMNS)
     orders: list[Order] = []

@@ -51,7 +51,8 @@ async def submit(path: Path, *, client: Client, run: str, progress: Progress) ->
             place. Nothing was sent.
         JournalUnusableError: The results file is in use, or is none.
         HishabError: As `Client` says. Run it again: nothing is sent twice.
-        OSError: A file cannot be read or written. Run it again likewise.
+        UnreadableFileError: The file cannot be read. Nothing was sent.
+        OSError: The results cannot be written. Run it again likewise.
     """
     exponents = {currency.code: currency.exponent for currency in await client.currencies()}
     orders = read_orders(path, exponents=exponents)

@@ -13,6 +13,7 @@ from typing import Final
 import httpx2
 
 from hishab.data_directory import CannotStartError, DataDirectory, Running, taken
+from hishab.given_servers import require_answers
 from hishab.launch_plan import MODULES, NAMES, LaunchPlan, Wishes, launch_plan
 from hishab.leftovers import stop_leftovers
 from hishab.part_log import PartLog, wants_colour
@@ -43,6 +44,7 @@ def up(wishes: Wishes, *, environment: Mapping[str, str]) -> int:
 
 
 async def _run(wishes: Wishes, *, directory: DataDirectory, environment: Mapping[str, str], log: PartLog) -> int:
+    await asyncio.to_thread(require_answers, wishes)
     await stop_leftovers(directory, marks=_marks(directory), log=log)
     plan = launch_plan(wishes, directory=directory, environment=environment)
     report = partial(_report, plan=plan, directory=directory, log=log)

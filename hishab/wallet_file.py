@@ -41,7 +41,7 @@ def read_openings(path: Path, *, exponents: Mapping[str, int]) -> list[Opening]:
 
     Raises:
         MalformedFileError: Some row is not a wallet, or names one a second time; every such row is named.
-        OSError: The file cannot be read.
+        UnreadableFileError: The file cannot be read.
     """
     rows, faults = read_rows(path, columns=COLUMNS)
     openings: list[Opening] = []

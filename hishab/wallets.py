@@ -53,7 +53,7 @@ async def open_wallets(path: Path, *, client: Client, progress: Progress) -> Rep
     Raises:
         MalformedFileError: A row is no wallet. Nothing was sent.
         HishabError: As `Client` says. Run it again: nothing is done twice.
-        OSError: The file cannot be read.
+        UnreadableFileError: The file cannot be read. Nothing was sent.
     """
     exponents = {currency.code: currency.exponent for currency in await client.currencies()}
     openings = read_openings(path, exponents=exponents)

@@ -10,7 +10,7 @@ from enum import IntEnum
 import typer
 
 from hishab.connection import NotRunningError
-from hishab.csv_file import Fault, MalformedFileError
+from hishab.csv_file import Fault, MalformedFileError, UnreadableFileError
 from hishab.data_directory import CannotStartError
 from hishab.errors import DeniedError, HishabError
 from hishab.interruption import SignalledError
@@ -49,6 +49,7 @@ class Ending:
 # The first that fits is taken.
 ENDINGS: Mapping[type[BaseException], Ending] = {
     MalformedFileError: Ending(exit_code=ExitCode.MALFORMED, code="malformed_file"),
+    UnreadableFileError: Ending(exit_code=ExitCode.MALFORMED, code="unreadable_file"),
     JournalUnusableError: Ending(exit_code=ExitCode.MALFORMED, code="results_unusable"),
     CannotStartError: Ending(exit_code=ExitCode.MALFORMED, code="cannot_start"),
     NotRunningError: Ending(exit_code=ExitCode.UNFINISHED, code="not_running"),
@@ -68,12 +69,18 @@ def plain_speech(*, as_json: bool) -> Generator[None]:
     except tuple(ENDINGS) as error:
         ending = next(ending for kind, ending in ENDINGS.items() if isinstance(error, kind))
         code = (error.code if isinstance(error, HishabError) else "") or ending.code
-        message = "\n".join(part for part in (str(error) or "Interrupted.", ending.advice) if part)
+        message = "\n".join(part for part in (_sentence(error), ending.advice) if part)
         _complain(
             message, code=code, faults=error.faults if isinstance(error, MalformedFileError) else (), as_json=as_json
         )
         # By the shell's custom: 143 for SIGTERM.
         raise typer.Exit(128 + error.number if isinstance(error, SignalledError) else ending.exit_code) from error
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error) or "Interrupted."
 
 
 def print_faults(faults: Sequence[Fault]) -> None:

@@ -32,4 +32,4 @@ Concurrency = Annotated[
     int,
     typer.Option("--concurrency", min=1, max=CONCURRENCY_MAX, help="How many requests to have under way at once."),
 ]
-CsvFile = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)]
+CsvFile = Annotated[Path, typer.Argument(metavar="FILE")]

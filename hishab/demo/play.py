@@ -68,7 +68,7 @@ async def _used(stage: Stage, *, people: Sequence[Person], mailbox: Mailbox, sto
         ended = await all_ended(sent, people=people)
         owed = owed_events(ended, sent=sent)
         await _told(len(owed), count=lambda: mailbox.verified, label="told and verified", progress=progress)
-    assert sent.kill is not None, "half of them have been accepted, so it was killed"
+    assert sent.kill is not None, "all have been accepted, so it was killed on the way"
     shown = people[SHOWN]
     seen = Evidence(
         people=people,
@@ -122,7 +122,7 @@ def _show(seen: Evidence, *, found: Sequence[Finding], story: Story) -> None:
 def _show_outage(seen: Outage, *, story: Story) -> None:
     story.say(
         f"{seen.accepted_meanwhile:,} more were accepted while it was dead: that takes no worker.",
-        f"The next was applied {seen.delay_seconds:.1f} s after the kill, and a new worker is process {seen.successor_pid}.",
+        f"The next was applied {seen.delay_seconds:.1f} s after the kill, and process {seen.successor_pid} works on.",
         "They go one by one at first: one of them may be what killed the other.",
         f"The slowest had ended {seen.wait_seconds_max:.1f} s after it had been accepted.",
     )

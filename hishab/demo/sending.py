@@ -17,7 +17,7 @@ from hishab.progress import Progress
 from hishab.settling import settled
 from hishab.side_by_side import for_each
 
-KILL_AFTER: Final = PAYMENTS // 2
+KILL_AFTER: Final = PAYMENTS * 2 // 3
 SENT_AGAIN_EVERY: Final = 6
 
 
@@ -44,7 +44,7 @@ class Sent:
 async def send_all(
     wanted: Sequence[Sending], *, people: Sequence[Person], stage: Stage, story: Story, progress: Progress
 ) -> Sent:
-    """Send everything, in batches and alone, and kill the lane worker when half of it has been accepted.
+    """Send everything, in batches and alone, and kill the lane worker when two thirds of it have been accepted.
 
     Raises:
         HishabError: As `Client` says.

@@ -22,7 +22,7 @@ from hishab.postgres_program import BINARIES_VARIABLE, REACHABLE_DIRECTORY
 PREFIX: Final = "hishab-demo-"
 LAST_WORDS_LINES: Final = 30
 POLL_SECONDS: Final = 0.02
-START_SECONDS_MAX: Final = 90.0
+START_SECONDS_MAX: Final = 180.0
 # PostgreSQL may take sixty by itself.
 STOP_SECONDS_MAX: Final = 90.0
 # What is set for somebody's real Hishab, its database above all, is none of the demo's.
@@ -99,7 +99,7 @@ def _temporary_place() -> Generator[Path]:
 @asynccontextmanager
 async def _running(place: Path, *, log: Path, environment: Mapping[str, str]) -> AsyncGenerator[Stage]:
     directory, out = DataDirectory(place / "data"), place / "out"
-    process = _started(directory, out=out, log=log, environment=environment)
+    process = _started(directory, out=out, log=log, environment=_environment(place, environment=environment))
     try:
         await _until_serving(process, out=out)
         yield Stage(
@@ -120,7 +120,7 @@ def _started(
     with out.open("wb") as out_file, log.open("wb") as log_file:
         return subprocess.Popen(
             tether.command(words, death_signal=signal.SIGTERM, identity=tether.Identity.OWN),
-            env={name: value for name, value in environment.items() if _is_none_of_others(name)},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out_file,
             stderr=log_file,
@@ -129,8 +129,12 @@ def _started(
         )
 
 
-def _is_none_of_others(name: str) -> bool:
-    return not name.startswith("HISHAB_") or name in KEPT_VARIABLES
+def _environment(place: Path, *, environment: Mapping[str, str]) -> dict[str, str]:
+    passed_on = {
+        name: value for name, value in environment.items() if not name.startswith("HISHAB_") or name in KEPT_VARIABLES
+    }
+    # What is killed cannot clear up, and leaves its temporary files.
+    return {**passed_on, "TMPDIR": str(place)}
 
 
 async def _until_serving(process: "subprocess.Popen[bytes]", *, out: Path) -> None:
