@@ -73,7 +73,6 @@ DECLARATIONS: Final = ("shared/database/migrations/", "shared/database/tables.py
 NOT_DEAD: Final[Mapping[str, str]] = {
     "iterate_event_pages": "whoever installs the client",
     "iterate_transfers": "whoever installs the client",
-    "submit_batch": "whoever installs the client",
     "wait_for_batch": "whoever installs the client",
 }
 """Names that nothing of ours mentions, and who calls them."""

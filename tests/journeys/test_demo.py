@@ -75,7 +75,7 @@ def test_everything_is_as_promised(place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [(signal.SIGINT, "1. Start"), (signal.SIGTERM, "2. Sign up"), (signal.SIGINT, "kill -9")],
+    [(signal.SIGINT, "1. Start"), (signal.SIGTERM, "kill -9")],
 )
 def test_interrupted_it_leaves_nothing_behind(place: Path, number: signal.Signals, moment: str) -> None:
     with demo(place) as process:
