@@ -5,6 +5,7 @@
 
 BIN := .venv/bin
 SET_UP := .venv/.set-up
+SET_UP_RUN := .venv/.set-up-run
 SET_UP_BENCH := .venv/.set-up-bench
 
 help: ## List these commands
@@ -15,6 +16,11 @@ setup: $(SET_UP) ## Install into .venv (PYTHON=python3.13 to choose one; 3.11 or
 
 $(SET_UP): pyproject.toml constraints.txt scripts/set_up.sh
 	@PYTHON="$(PYTHON)" sh scripts/set_up.sh
+	@touch $(SET_UP_RUN) $@
+
+# Whoever looks at it for the first time does not wait for what only tests and checks need.
+$(SET_UP_RUN): pyproject.toml constraints.txt scripts/set_up.sh
+	@WHAT='.[embedded]' PYTHON="$(PYTHON)" sh scripts/set_up.sh
 	@touch $@
 
 # What only measuring needs is installed by whoever measures.
@@ -22,10 +28,10 @@ $(SET_UP_BENCH): $(SET_UP)
 	@WHAT='.[bench,embedded,test]' PYTHON="$(PYTHON)" sh scripts/set_up.sh
 	@touch $@
 
-demo: $(SET_UP) ## See it work, in a minute, on a system of its own that is then removed
+demo: $(SET_UP_RUN) ## See it work, in a minute, on a system of its own that is then removed
 	@$(BIN)/hishab demo $(ARGS)
 
-up: $(SET_UP) ## Start the whole system, until Ctrl-C
+up: $(SET_UP_RUN) ## Start the whole system, until Ctrl-C
 	@$(BIN)/hishab up $(ARGS)
 
 test: $(SET_UP) ## Run the tests, on real servers, in random order
