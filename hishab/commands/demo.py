@@ -5,13 +5,12 @@ import os
 from typing import Final
 
 import typer
-from rich.console import Console
 
 from hishab.commands.ending import ExitCode, plain_speech
 from hishab.commands.options import AsJson
 from hishab.demo.document import document
 from hishab.demo.play import play
-from hishab.demo.story import Story
+from hishab.demo.story import Audience, Story
 from hishab.interruption import run_until_signal
 
 OPENING: Final = """\
@@ -35,7 +34,7 @@ def run(*, as_json: AsJson = False) -> None:
     Example: hishab demo
     """
     # The one document goes to standard output, so the story is told beside it.
-    story = Story(Console(stderr=as_json))
+    story = Story(Audience(stderr=as_json))
     with plain_speech(as_json=as_json):
         story.outside(OPENING)
         seen, found = run_until_signal(play(environment=os.environ, story=story))

@@ -124,7 +124,7 @@ def _none_twice(seen: Evidence) -> Finding:
     counted = seen.audit.summed.transfers if seen.audit.summed else 0
     expected = len(seen.sent.payments) + len(seen.people)
     lines = (
-        f"{seen.sent.again:,} were sent once more under their keys, {seen.sent.recognised:,} were recognised:",
+        f"{seen.sent.again:,} were sent twice, under the same key; {seen.sent.recognised:,} were recognised:",
         f"the ledger has {counted:,} transfers, these and {len(seen.people)} opening grants.",
     )
     return Finding(lines=lines, holds=seen.sent.again == seen.sent.recognised and counted == expected)

@@ -48,7 +48,7 @@ def show_refused(seen: Evidence, *, story: Story) -> None:
         f"{NAMES[SHOWN]} asked to send {NAMES[payment.payee]} {money(payment.amount_minor)} taka:",
         f"  it was accepted, and ended as {transfer.status}, {transfer.failure_code}:",
         f"  {transfer.failure_message}",
-        f"  Nothing moved: of the entries above, {entries} are of this transfer.",
+        f"  Of {NAMES[SHOWN]}'s {len(seen.statement)} entries {entries} are of this transfer.",
     )
 
 

@@ -1,5 +1,7 @@
 """Tell the demo's story as it happens: plain lines of at most eighty columns, in colour where that is welcome."""
 
+import errno
+import os
 from typing import Final
 
 from rich.console import Console
@@ -9,6 +11,20 @@ from hishab.money import decimal_text
 
 INDENT: Final = "   "
 MARK: Final = {True: "[ok]", False: "[NO]"}
+
+
+class Audience(Console):
+    """A console that may go away, as `hishab demo | head` does."""
+
+    def on_broken_pipe(self) -> None:
+        """End as any error ends, so that everything is taken back: rich would leave the process from within.
+
+        Raises:
+            BrokenPipeError: Always.
+        """
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        raise BrokenPipeError(errno.EPIPE, "Nobody reads what it says")
 
 
 class Story:

@@ -109,6 +109,18 @@ def test_told_twice_it_hurries_and_leaves_nothing_behind_either(place: Path) -> 
     assert not [pid for pid in processes if is_running(pid)]
 
 
+def test_with_nobody_to_read_on_it_leaves_nothing_behind(place: Path) -> None:
+    with demo(place) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "1. Start" in line)
+        process.stdout.close()
+        _, complaint = process.communicate(timeout=DEMO_SECONDS_MAX)
+    assert process.returncode == 3, complaint
+    assert complaint.startswith("[Errno 32] Nobody reads what it says")
+    assert "Traceback" not in complaint
+    assert not list(place.iterdir())
+
+
 def test_where_it_cannot_start_it_shows_why_and_leaves_nothing_behind(place: Path) -> None:
     with demo(place, **{BINARIES_VARIABLE: "/nowhere"}) as process:
         said, complaint = process.communicate(timeout=STOP_SECONDS_MAX)
