@@ -34,7 +34,7 @@ def find(*, data_dir: Path, url: str | None, api_key: str | None) -> Connection:
 def announced_on(data_dir: Path) -> Running | None:
     """Return where the system is that runs on a data directory, None if none does."""
     running = DataDirectory(data_dir).announced()
-    return running if running is not None and _is_alive(running.pid) else None
+    return running if running is not None and is_alive(running.pid) else None
 
 
 def _named(url: str, *, api_key: str) -> Connection:
@@ -58,7 +58,8 @@ def _running_on(data_dir: Path) -> Connection:
     return Connection(url=running.url, api_key=api_key)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hishab import tether
+from hishab.connection import is_alive
 from hishab.data_directory import CannotStartError, DataDirectory
 from hishab.embedded import BROKER_BINARY_VARIABLE
 from hishab.postgres_program import BINARIES_VARIABLE, REACHABLE_DIRECTORY
@@ -110,6 +111,7 @@ async def _running(place: Path, *, log: Path, environment: Mapping[str, str]) ->
         )
     finally:
         await _stop(process)
+        await _parts_ended(directory)
 
 
 def _started(
@@ -166,3 +168,12 @@ async def _stop(process: "subprocess.Popen[bytes]") -> None:
             process.terminate()
         if clock.time() > deadline:
             process.kill()
+
+
+async def _parts_ended(directory: DataDirectory) -> None:
+    """Wait for the parts of a launcher that was killed, which the kernel has asked to end; otherwise there are none."""
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + STOP_SECONDS_MAX
+    running = directory.announced()
+    while running is not None and any(map(is_alive, running.parts.values())) and clock.time() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
