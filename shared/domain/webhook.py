@@ -69,7 +69,7 @@ def message(event_name: str, *, event_type: str, at: datetime, data: Mapping[str
 def transfer_id_in(message_body: bytes) -> str | None:
     """Say which transfer a rendered message tells of, if it is one's."""
     told = json.loads(message_body)
-    return told["data"]["id"] if told["type"] in {TRANSFER_SUCCEEDED, TRANSFER_FAILED} else None
+    return told["data"]["id"] if told.get("type") in {TRANSFER_SUCCEEDED, TRANSFER_FAILED} else None
 
 
 def disabled_data(endpoint_id: UUID, *, url: str, reason: DisabledReason, at: datetime) -> dict[str, object]:
