@@ -51,7 +51,7 @@ from api.users.tokens import Tokens
 from api.wallets import routes as wallet_routes
 from api.webhook_deliveries import routes as delivery_routes
 from api.webhook_endpoints import routes as endpoint_routes
-from shared import clock
+from shared import clock, crash_points
 from shared.crash_reports import report_crashes
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
@@ -130,6 +130,8 @@ def main() -> None:
     settings = read_settings(ApiSettings)
     configure_logging(settings.log_format)
     report_crashes(settings.sentry_dsn, process="api")
+    if settings.crash_at:
+        crash_points.arm(crash_points.parse(settings.crash_at))
     lane_count = wait_for_database(settings)
     raise_file_limit()
     app = make_app(settings, lane_count=lane_count)

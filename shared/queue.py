@@ -14,6 +14,8 @@ from kombu import Queue
 from kombu.exceptions import OperationalError as BrokerError
 from redis import ConnectionPool, Redis, RedisError
 
+from shared import crash_points
+
 log = structlog.get_logger()
 
 LANES_QUEUE: Final = "lanes"
@@ -146,6 +148,7 @@ class WakeUps:
         self._app = celery_app(broker_url, socket_timeout_seconds=0.5)
         self._flags = _redis(broker_url, seconds_max=0.5)
         self.figures: Final = WakeUpFigures()
+        self._publish = crash_points.around("queue.publish", self._publish_now)
         self._wanted: set[WakeUp] = set()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -212,7 +215,7 @@ class WakeUps:
             self.figures.dropped += dropped + len(self._wanted)
             self._wanted.clear()
 
-    def _publish(self, wake_up: WakeUp) -> None:
+    def _publish_now(self, wake_up: WakeUp) -> None:
         if not self._flags.set(wake_up.flag, 1, nx=True, px=AWAKE_MILLISECONDS):
             self.figures.coalesced += 1
             return

@@ -1,9 +1,9 @@
 """Read the settings: once, in a composition root, frozen, and passed down from there."""
 
 import sys
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.lane import LANES_MAX
@@ -22,6 +22,8 @@ class Settings(BaseSettings):
         log_transfers: Log a line for each transfer that is accepted and for each webhook that is delivered: two greps
             then lead from a request to its webhook, for 50 µs a line.
         sentry_dsn: Where to report crashes and alarms to; needs the extra `sentry`.
+        crash_at: Where to die on purpose (`shared.crash_points`). Refused unless `allow_crashes` says so too.
+        allow_crashes: Tests only.
     """
 
     model_config = SettingsConfigDict(env_prefix="HISHAB_", frozen=True, extra="ignore")
@@ -31,6 +33,14 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_transfers: bool = False
     sentry_dsn: str | None = Field(default=None, repr=False)
+    crash_at: str = ""
+    allow_crashes: bool = False
+
+    @model_validator(mode="after")
+    def _crash_for_tests_alone(self) -> Self:
+        if self.crash_at and not self.allow_crashes:
+            raise ValueError("HISHAB_CRASH_AT kills processes on purpose; HISHAB_ALLOW_CRASHES=true is for tests alone")
+        return self
 
 
 class MigrationSettings(Settings):

@@ -9,6 +9,7 @@ from typing import Final
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
+from shared import crash_points
 from shared.crash_reports import report_crashes
 from shared.settings import WorkerSettings, read_settings
 from shared.telemetry import configure_logging
@@ -28,6 +29,8 @@ def main() -> None:
     settings = read_settings(WorkerSettings)
     configure_logging(settings.log_format)
     report_crashes(settings.sentry_dsn, process=sys.argv[1])
+    if settings.crash_at:
+        crash_points.arm(crash_points.parse(settings.crash_at))
     # Celery would otherwise set up logging of its own.
     setup_logging.connect(_leave_logging, weak=False)
     # It warns of running as root because of pickle, which nobody here accepts.

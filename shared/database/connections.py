@@ -14,6 +14,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from shared import clock
+from shared.database.boundaries import async_connection_class, connection_class
 
 # A peer that is gone without a word is noticed within ten seconds. Source: faults.md, section 2.2.
 _NETWORK: Final[Mapping[str, Any]] = {
@@ -81,7 +82,7 @@ def connect(database_url: str, *, application_name: str, timeouts: Timeouts) -> 
     Raises:
         psycopg.OperationalError: PostgreSQL cannot be reached, or refuses.
     """
-    return psycopg.connect(database_url, autocommit=True, **options(application_name, timeouts))
+    return connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
 
 
 async def connect_async(database_url: str, *, application_name: str, timeouts: Timeouts) -> psycopg.AsyncConnection:
@@ -90,7 +91,7 @@ async def connect_async(database_url: str, *, application_name: str, timeouts: T
     Raises:
         psycopg.OperationalError: PostgreSQL cannot be reached, or refuses.
     """
-    return await psycopg.AsyncConnection.connect(database_url, autocommit=True, **options(application_name, timeouts))
+    return await async_connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
 
 
 def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TRUSTED_SECONDS) -> AsyncConnectionPool:
@@ -103,6 +104,7 @@ def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TR
     """
     return AsyncConnectionPool(
         database_url,
+        connection_class=async_connection_class(),
         kwargs={"autocommit": True, **options(INTAKE_NAME, INTAKE)},
         min_size=1,
         max_size=size_max,

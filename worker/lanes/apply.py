@@ -71,11 +71,13 @@ class Holder:
         id: Its mark: whoever finds it old knows that this process died, or lost its database.
         limit: Transfers in the next batch: half a batch that failed for what is in it, doubled when one succeeds.
         trying: The place of the transfer whose attempt alone was counted, and came to nothing through no fault of its.
+        decide: Says what becomes of transfers.
     """
 
     id: UUID
     limit: int = BATCH_MAX
     trying: int | None = None
+    decide: Callable[..., Applied] = apply
 
 
 @dataclass(slots=True, kw_only=True)
@@ -240,7 +242,7 @@ def _move_nothing(transfers: Sequence[QueuedTransfer], *, wallets: Mapping[UUID,
     return Applied(outcomes=outcomes, entries=[], changed_wallets={})
 
 
-def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = apply, tells: bool = True) -> int:
+def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] | None = None, tells: bool = True) -> int:
     """Apply the head of the lane in one transaction, and say how many transfers ended.
 
     Each statement has a snapshot younger than the lock before it; architecture.md, section 4, has the order and why.
@@ -254,7 +256,7 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] = ap
             return 0
         wallets = ledger.lock_wallets(stay.connection, _wallet_ids(rows))
         endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
-        applied = decide([row.transfer for row in rows], wallets=wallets.states)
+        applied = (decide or stay.holder.decide)([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
         events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
         ledger.write_entries(stay.connection, applied, at=at)

@@ -6,10 +6,11 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from shared import clock
+from shared import clock, crash_points
 from shared.database import ledger
 from shared.database.connections import WORKER, connect
 from shared.database.upkeep import note_sweep
+from shared.domain.apply import apply
 from shared.identifiers import new_id
 from shared.memory import collect_seldom
 from shared.queue import DELIVER, WakeUps, apply_in
@@ -34,12 +35,13 @@ class LaneWorker:
         self._application_name = application_name
         self._wake_ups = wake_ups
         self._holders: dict[int, Holder] = {}
+        self._decide = crash_points.around("worker.decide", apply)
         self._connection: Connection | None = None
 
     def work(self, lane: int) -> Drained:
         """Work a lane until it is empty, through passing trouble with PostgreSQL."""
         self._wake_ups.received(apply_in(lane))
-        holder = self._holders.setdefault(lane, Holder(id=new_id()))
+        holder = self._holders.setdefault(lane, Holder(id=new_id(), decide=self._decide))
         deadline_seconds = clock.monotonic_seconds() + TROUBLE_SECONDS_MAX
         for pause_seconds in PAUSES_SECONDS:
             if clock.monotonic_seconds() > deadline_seconds:

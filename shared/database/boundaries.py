@@ -1,0 +1,74 @@
+"""Make every boundary between two statements a crash point, so that nobody has to remember to add one."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final
+
+from psycopg import AsyncConnection, Connection
+from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
+
+from shared import crash_points
+
+NAMED_CALLERS: Final = 2
+
+_OURS: Final = ("api.", "shared.", "worker.")
+
+# What psycopg calls the exchanges that are not simply statements.
+_EXCHANGES: Final[Mapping[str, str]] = {
+    "_enter_gen": " BEGIN",
+    "_exit_gen": " END",
+    "_start_copy_gen": " COPY",
+    "copy_to": " rows",
+    "copy_end": " done",
+}
+
+
+def connection_class() -> type[Connection[Any]]:
+    """Choose what a process connects with: psycopg's own, unless crash points are armed."""
+    return _Connection if crash_points.are_armed() else Connection
+
+
+def async_connection_class() -> type[AsyncConnection[Any]]:
+    """Choose the same for the edge."""
+    return _AsyncConnection if crash_points.are_armed() else AsyncConnection
+
+
+class _Connection(Connection[Any]):
+    """Passes a crash point before each exchange with PostgreSQL, and after each that leaves no transaction open.
+
+    Whatever psycopg sends goes through `wait`. Between two statements of a transaction one point is enough: nothing is
+    done there that anybody else could see.
+    """
+
+    def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:  # noqa: ANN401 (passed on)
+        point = _point(gen)
+        crash_points.reach(f"before {point}")
+        result = super().wait(gen, *args, **kwargs)
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            crash_points.reach(f"after {point}")
+        return result
+
+
+class _AsyncConnection(AsyncConnection[Any]):
+    """The same for the edge."""
+
+    async def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:  # noqa: ANN401 (passed on)
+        point = _point(gen)
+        crash_points.reach(f"before {point}")
+        result = await super().wait(gen, *args, **kwargs)
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            crash_points.reach(f"after {point}")
+        return result
+
+
+def _point(exchange: PQGen[Any]) -> str:
+    """Name an exchange after the function that asks for it, and the one before: `apply._keep ledger.keep_lane`."""
+    callers: list[str] = []
+    frame = inspect.currentframe()
+    while frame is not None and len(callers) < NAMED_CALLERS:
+        module: str = frame.f_globals["__name__"]
+        if module.startswith(_OURS) and module != __name__:
+            callers.append(f"{module.rpartition('.')[2]}.{frame.f_code.co_name}")
+        frame = frame.f_back
+    return " ".join(reversed(callers)) + _EXCHANGES.get(getattr(exchange, "__name__", ""), "")
