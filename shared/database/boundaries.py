@@ -42,7 +42,8 @@ class _Connection(Connection[Any]):
     """
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:  # noqa: ANN401 (passed on)
-        point = _point(gen)
+        if (point := _point(gen)) is None:
+            return super().wait(gen, *args, **kwargs)
         crash_points.reach(f"before {point}")
         result = super().wait(gen, *args, **kwargs)
         if self.pgconn.transaction_status == TransactionStatus.IDLE:
@@ -54,7 +55,8 @@ class _AsyncConnection(AsyncConnection[Any]):
     """The same for the edge."""
 
     async def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:  # noqa: ANN401 (passed on)
-        point = _point(gen)
+        if (point := _point(gen)) is None:
+            return await super().wait(gen, *args, **kwargs)
         crash_points.reach(f"before {point}")
         result = await super().wait(gen, *args, **kwargs)
         if self.pgconn.transaction_status == TransactionStatus.IDLE:
@@ -62,8 +64,14 @@ class _AsyncConnection(AsyncConnection[Any]):
         return result
 
 
-def _point(exchange: PQGen[Any]) -> str:
-    """Name an exchange after the function that asks for it, and the one before: `apply._keep ledger.keep_lane`."""
+def _point(exchange: PQGen[Any]) -> str | None:
+    """Name an exchange after the function that asks for it, and the one before: `apply._keep ledger.keep_lane`.
+
+    None for one that sends nothing: psycopg has it when a connection of ours is let go of.
+    """
+    kind: str = getattr(exchange, "__name__", "")
+    if kind == "_commit_gen":
+        return None
     callers: list[str] = []
     frame = inspect.currentframe()
     while frame is not None and len(callers) < NAMED_CALLERS:
@@ -71,4 +79,4 @@ def _point(exchange: PQGen[Any]) -> str:
         if module.startswith(_OURS) and module != __name__:
             callers.append(f"{module.rpartition('.')[2]}.{frame.f_code.co_name}")
         frame = frame.f_back
-    return " ".join(reversed(callers)) + _EXCHANGES.get(getattr(exchange, "__name__", ""), "")
+    return " ".join(reversed(callers)) + _EXCHANGES.get(kind, "")
