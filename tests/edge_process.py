@@ -38,11 +38,19 @@ class Edge:
 
 
 @contextmanager
-def edge_process(ledger: Ledger, place: Path, *, settings: Mapping[str, str] | None = None) -> Generator[Edge]:
+def edge_process(
+    ledger: Ledger,
+    place: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    program: str = "api.main",
+    exit_code: int = 0,
+) -> Generator[Edge]:
     """Serve a ledger until the block is left; no broker and no worker run beside it.
 
     Args:
         settings: By name, without `HISHAB_`.
+        program: What serves; another may die of its own accord, with another exit code.
     """
     register_key(
         ledger.connection, key_id=new_id(), owner_id=OPERATORS_OWNER_ID, key_hash=hash_key(KEY), scopes=[OPERATOR]
@@ -59,7 +67,7 @@ def edge_process(ledger: Ledger, place: Path, *, settings: Mapping[str, str] | N
         "HISHAB_ALLOW_FSYNC_OFF": "true",
         **{f"HISHAB_{name}": value for name, value in (settings or {}).items()},
     }
-    command = [sys.executable, "-m", "api.main"]
+    command = [sys.executable, "-m", program]
     part = Part(name="api", command=command, environment=environment, stop_seconds_max=STOP_SECONDS_MAX)
     url = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -69,7 +77,7 @@ def edge_process(ledger: Ledger, place: Path, *, settings: Mapping[str, str] | N
     ):
         eventually(lambda: _serves(http), seconds_max=60, otherwise=lambda: tail(log))
         yield Edge(url=url, pid=process.pid, http=http)
-    assert process.returncode == 0, tail(log)
+    assert process.returncode == exit_code, tail(log)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Say what a process is to do, and where it dies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,4 +22,4 @@ class Job:
     crash: str | None = None
     trace: str | None = None
     notes: str | None = None
-    asked: tuple[dict[str, Any], ...] = ()
+    asked: Sequence[dict[str, Any]] = ()

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from api.main import make_app, make_edge, make_parts
 from api.parts import Parts
 from shared import clock
-from shared.database.connections import AUDIT, WORKER, connect
+from shared.database.connections import AUDIT, connect
 from shared.domain.retry import Schedule
 from shared.queue import WakeUps
 from shared.secrets_at_rest import SecretsAtRest
@@ -145,7 +145,9 @@ def _settings(job: Job) -> ApiSettings:
 @cache
 def edge() -> FastAPI:
     """Make the edge, once and before anything is forked: that takes longer than all that is asked of it."""
-    nowhere = Job(part="accept", database_url="postgresql://127.0.0.1:1/none", secret_key=Fernet.generate_key().decode())
+    nowhere = Job(
+        part="accept", database_url="postgresql://127.0.0.1:1/none", secret_key=Fernet.generate_key().decode()
+    )
     return make_app(_settings(nowhere), lane_count=1)
 
 

@@ -1,8 +1,7 @@
 """Set the scenes that the crash walk kills parts in, and say what is wrong once they have been started again."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -11,7 +10,6 @@ from psycopg.rows import tuple_row
 
 from shared.domain.acceptance import Accepted
 from shared.domain.api_key import KEY_PREFIX
-from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.identifiers import event_name, new_id
 from tests.ledger import CURRENCY, Ledger
 from tests.receiver import Received, Receiver, Reply
@@ -155,7 +153,6 @@ def email(n: int) -> str:
 
 def accepted_under(ledger: Ledger, *, n: int) -> tuple[int, ...]:
     """Count what `requests` came to: transfers and batches under the key, transfers of the batch, people, grants."""
-    person = "SELECT wallets.id FROM wallets JOIN users ON users.id = owner_id WHERE email = %s"
     return (
         ledger.value("SELECT count(*) FROM transfers WHERE idempotency_key = %s", str(n)),
         ledger.value("SELECT count(*) FROM transfer_batches WHERE idempotency_key = %s", str(n)),
@@ -166,7 +163,7 @@ def accepted_under(ledger: Ledger, *, n: int) -> tuple[int, ...]:
         ),
         ledger.value("SELECT count(*) FROM users WHERE email = %s", email(n)),
         ledger.value(
-            "SELECT count(*) FROM transfers WHERE destination_wallet_id = ANY(ARRAY(" + person + "))", email(n)
+            "SELECT count(*) FROM transfers JOIN users ON users.id = destination_owner_id WHERE email = %s", email(n)
         ),
     )
 
@@ -175,9 +172,10 @@ def not_ended(ledger: Ledger) -> list[object]:
     """Name what is wrong with a ledger in which everything has been done."""
     counts = ledger.value(
         "SELECT ARRAY[(SELECT count(*) FROM queue), (SELECT count(*) FROM transfers)"
-        " - (SELECT count(*) FROM events WHERE transfer_id IS NOT NULL)]"
+        " - (SELECT count(*) FROM events WHERE transfer_id IS NOT NULL),"
+        " (SELECT count(busy_by) + sum(careful_transfers_left) FROM lanes)]"
     )
-    return ([] if counts == [0, 0] else [counts]) + ledger.violations()
+    return ([] if counts == [0, 0, 0] else [counts]) + ledger.violations()
 
 
 def untold(ledger: Ledger, receiver: Receiver) -> list[object]:
@@ -203,8 +201,7 @@ def bodies(receiver: Receiver) -> dict[str, set[bytes]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """What is owed to endpoints of every kind: one that answers, one that does not at first, one that is gone, one
-    that was deleted."""
+    """What is owed to endpoints: one that answers, one that does not at first, one that is gone, one deleted."""
 
     books: Owing
     steady: UUID

@@ -29,8 +29,7 @@ def main() -> None:
     # What is logged goes elsewhere.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        fields = json.loads(line)
-        job = Job(**{**fields, "asked": tuple(fields["asked"])})
+        job = Job(**json.loads(line))
         pid = os.fork()
         if pid == 0:
             os.close(answers)

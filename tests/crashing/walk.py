@@ -37,7 +37,7 @@ class Crashing:
     def run(self, part: str, *, crash: str | None = None, asked: Sequence[dict[str, Any]] = ()) -> int:
         """Do the work of a part in a process of its own; give its exit code, or a signal below zero."""
         notes = str(self.place / "notes")
-        return self._run(self._job(part, crash=crash, asked=tuple(asked), notes=notes))
+        return self._run(self._job(part, crash=crash, asked=asked, notes=notes))
 
     def live(self, part: str, **job: Any) -> None:  # noqa: ANN401 (passed on)
         """Do the work of a part to its end."""
@@ -54,16 +54,16 @@ class Crashing:
         )
         self.ledger.connection.execute("UPDATE webhook_endpoints SET next_probe_at = NULL")
 
-    def points(
-        self, part: str, *, asked: Sequence[dict[str, Any]] = (), passes_max: int = PASSES_MAX
-    ) -> list[str]:
+    def points(self, part: str, *, asked: Sequence[dict[str, Any]] = (), passes_max: int = PASSES_MAX) -> list[str]:
         """Do the work of a part to its end, and name the points that it passed: each with the time it was passed."""
         trace = self.place / "trace"
         trace.unlink(missing_ok=True)
-        job = self._job(part, asked=tuple(asked), trace=str(trace), notes=str(self.place / "notes"))
+        job = self._job(part, asked=asked, trace=str(trace), notes=str(self.place / "notes"))
         assert self._run(job) == 0, f"{part} failed\n{tail(self.log)}"
         passed = Counter(trace.read_text().splitlines())
-        return sorted(f"{point} #{time}" for point, times in passed.items() for time in _walked(point, min(times, passes_max)))
+        return sorted(
+            f"{point} #{time}" for point, times in passed.items() for time in _walked(point, min(times, passes_max))
+        )
 
     def notes(self) -> list[dict[str, Any]]:
         """Give what the edge answered since this was last asked."""

@@ -18,7 +18,7 @@ from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
 from tests.crashing import scenes
-from tests.crashing.scenes import Queued
+from tests.crashing.scenes import Owed, Queued
 from tests.crashing.walk import Crashing, stem
 from tests.ledger import Ledger
 from tests.receiver import Receiver, receiving
@@ -59,8 +59,8 @@ def test_what_is_accepted_has_one_effect_and_one_answer(crashing: Crashing, shar
         key_hash=hash_key(scenes.KEY),
         scopes=[OPERATOR],
     )
-    points = crashing.points("accept", asked=scenes.requests(ledger, n=0))
-    assert len(points) >= 10, points
+    points = crashing.points("accept", asked=scenes.requests(ledger, n=0), passes_max=6)
+    assert len(points) >= 35, points
     for n, point in enumerate(points[share::SHARES], start=1):
         asked = scenes.requests(ledger, n=n)
         crashing.notes()
@@ -79,9 +79,7 @@ def test_what_is_accepted_has_one_effect_and_one_answer(crashing: Crashing, shar
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-@pytest.mark.parametrize(
-    ("scene", "points_min"), [(scenes.at_ease, 30), (scenes.with_care, 50), (scenes.given_up, 50)]
-)
+@pytest.mark.parametrize(("scene", "points_min"), [(scenes.at_ease, 40), (scenes.with_care, 65), (scenes.given_up, 60)])
 def test_a_lane_applies_each_once_and_in_order(
     crashing: Crashing, receiver: Receiver, scene: Callable[[Ledger], Queued], points_min: int, share: int
 ) -> None:
@@ -89,13 +87,14 @@ def test_a_lane_applies_each_once_and_in_order(
     Owing(connection=ledger.connection).endpoint(receiver.url, owner_id=OPERATORS_OWNER_ID)
     scene(ledger)
     points = crashing.points("lane")
-    assert len(points) >= 10, points
+    assert len(points) >= points_min, points
     for n, point in enumerate(points[share::SHARES]):
         some = scene(ledger)
         crashing.die("lane", crash=point)
         # Upkeep does what a worker would: it finds what has been left.
         crashing.live("upkeep" if n % 2 else "lane")
         assert some.complaints() == [], point
+    crashing.live("lane")
     assert scenes.not_ended(ledger) == []
     crashing.live("deliver")
     assert scenes.untold(ledger, receiver) == []
@@ -107,13 +106,14 @@ def test_upkeep_does_what_is_left_the_next_time(crashing: Crashing, receiver: Re
     endpoint_id = Owing(connection=ledger.connection).endpoint(receiver.url, owner_id=OPERATORS_OWNER_ID)
     scenes.all_to_do(ledger, endpoint_id)
     points = crashing.points("upkeep")
-    assert len(points) >= 10, points
+    assert len(points) >= 85, points
     for point in points[share::SHARES]:
         some = scenes.all_to_do(ledger, endpoint_id)
         crashing.die("upkeep", crash=point)
         crashing.live("upkeep")
         assert some.complaints() == [], point
         assert scenes.left_to_do(ledger) == (0, 0, 0, 0), point
+    crashing.live("lane")
     assert scenes.not_ended(ledger) == []
     crashing.live("deliver")
     assert scenes.untold(ledger, receiver) == []
@@ -124,8 +124,8 @@ def test_webhooks_are_told_until_it_is_recorded(crashing: Crashing, receiver: Re
     books = Owing(connection=crashing.ledger.connection)
     scenes.owed(books, receiver.url)
     points = crashing.points("deliver", passes_max=1)
-    assert len(points) >= 10, points
-    owed = [scenes.owed(books, receiver.url) for _ in range(0)]
+    assert len(points) >= 18, points
+    owed: list[Owed] = []
     for point in points[share::SHARES]:
         owed.append(scenes.owed(books, receiver.url))
         crashing.die("deliver", crash=point)
