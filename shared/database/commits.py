@@ -10,7 +10,7 @@ import structlog
 from psycopg import AsyncConnection, errors
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from shared.database.connections import hang_up
+from shared.database.connections import COMMITTED_ON_PRIMARY_ONLY, hang_up
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable
 from shared.telemetry import first_line
 
@@ -20,9 +20,6 @@ Result = TypeVar("Result")
 
 COMMIT_SECONDS_MAX: Final = 10.0
 """Beyond PostgreSQL's own time limits: for a server that is frozen, or cut off without a word."""
-
-COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
-"""The warning of a commit that stopped waiting for its synchronous standby: it stands, but a failover may lose it."""
 
 # A connection that is lost or refused; a server that is read-only, as after a failover, or that has given up on a
 # transaction which kept it waiting (classes 25 and 57).

@@ -11,10 +11,16 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import psycopg
+import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from shared import clock
 from shared.database.boundaries import async_connection_class, connection_class
+
+log = structlog.get_logger()
+
+COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
+"""The warning of a commit that stopped waiting for its synchronous standby: it stands, but a failover may lose it."""
 
 # A peer that is gone without a word is noticed within ten seconds. Source: faults.md, section 2.2.
 _NETWORK: Final[Mapping[str, Any]] = {
@@ -82,7 +88,9 @@ def connect(database_url: str, *, application_name: str, timeouts: Timeouts) -> 
     Raises:
         psycopg.OperationalError: PostgreSQL cannot be reached, or refuses.
     """
-    return connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
+    connection = connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
+    connection.add_notice_handler(_raise_alarm)
+    return connection
 
 
 async def connect_async(database_url: str, *, application_name: str, timeouts: Timeouts) -> psycopg.AsyncConnection:
@@ -114,6 +122,12 @@ def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TR
         open=False,
         name="intake",
     )
+
+
+def _raise_alarm(notice: psycopg.errors.Diagnostic) -> None:
+    """Say so when a commit stands that no standby has: nobody waits for an answer here that could be withheld."""
+    if notice.sqlstate == COMMITTED_ON_PRIMARY_ONLY:
+        log.critical("commit.on_primary_only", warning=notice.message_primary)
 
 
 def hang_up(connection: psycopg.AsyncConnection) -> None:

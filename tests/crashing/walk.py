@@ -44,8 +44,12 @@ class Crashing:
         assert self.run(part, **job) == 0, f"{part} failed\n{tail(self.log)}"
 
     def die(self, part: str, *, crash: str, **job: Any) -> None:  # noqa: ANN401 (passed on)
-        """Have a part killed at a point, and wait until PostgreSQL knows; then much time passes."""
+        """Have a part killed at a point; then much time passes."""
         assert self.run(part, crash=f"kill {crash}", **job) == -SIGKILL, f"did not die {crash}\n{tail(self.log)}"
+        self.let_time_pass()
+
+    def let_time_pass(self) -> None:
+        """Wait until PostgreSQL knows who has died, and make the time pass for which others leave the dead alone."""
         eventually(lambda: self.ledger.value(OTHERS) == 0, otherwise=lambda: "its sessions go on")
         self.ledger.connection.execute("UPDATE lanes SET busy_since = busy_since - interval '1 hour'")
         self.ledger.connection.execute(

@@ -4,10 +4,7 @@ The points are those that a run passes: before every exchange with PostgreSQL, a
 open. What is killed are processes; the time for which others leave the dead alone is made to pass.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from subprocess import Popen
 from typing import Final
 
 import pytest
@@ -19,28 +16,13 @@ from shared.domain.scope import OPERATOR
 from shared.identifiers import new_id
 from tests.crashing import scenes
 from tests.crashing.scenes import Owed, Queued
-from tests.crashing.walk import Crashing, stem
+from tests.crashing.walk import Crashing
 from tests.ledger import Ledger
 from tests.receiver import Receiver, receiving
 from tests.webhook_worker import Owing
 
 SHARES: Final = 2
 """A walk is gone in so many parts, side by side."""
-
-
-@pytest.fixture(scope="session")
-def forking() -> "Iterator[tuple[Popen[str], Path]]":
-    """What forks whoever is killed, for this test process alone."""
-    with tempfile.TemporaryDirectory(prefix="hishab-tests-") as directory:
-        log = Path(directory) / "stem.log"
-        with stem(log) as process:
-            yield process, log
-
-
-@pytest.fixture
-def crashing(ledger: Ledger, tmp_path: Path, forking: "tuple[Popen[str], Path]") -> Crashing:
-    process, log = forking
-    return Crashing(ledger=ledger, place=tmp_path, stem=process, log=log)
 
 
 @pytest.fixture
