@@ -13,6 +13,7 @@ from typing import Final
 
 from shared import crash_points
 from shared.memory import collect_seldom
+from shared.telemetry import configure_logging
 from tests.crashing.job import Job
 from tests.crashing.parts import PARTS, edge
 
@@ -28,6 +29,7 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     # What is logged goes elsewhere.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    configure_logging("console")
     for line in sys.stdin:
         job = Job(**json.loads(line))
         pid = os.fork()

@@ -53,6 +53,7 @@ def work_to_the_end(crashing: Crashing, *, crash: str) -> int:
         exit_code = crashing.run("lane", crash=crash)
         assert exit_code in {0, -SIGSEGV}
         deaths += exit_code != 0
+        assert deaths <= 2 * ATTEMPTS_MAX, "it kills for ever"
         crashing.let_time_pass()
         if crashing.ledger.value("SELECT count(*) FROM queue") == 0:
             return deaths
