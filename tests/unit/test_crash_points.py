@@ -36,10 +36,10 @@ class TestCrash:
 
     def test_comes_whenever_an_id_is_concerned(self) -> None:
         crash = crash_points.parse("raise before worker.decide of 7f")
-        crash("before worker.decide", (["6e"], {}))
+        crash("before worker.decide", ["6e"])
         for _ in range(2):
             with pytest.raises(crash_points.CrashPointError):
-                crash("before worker.decide", (["6e", "7f"], {}))
+                crash("before worker.decide", ["6e", "7f"])
 
     @pytest.mark.parametrize("spelled", ["", "kill", "kill here", "kill here #0", "hang here #1", "kill here of "])
     def test_has_one_spelling(self, spelled: str) -> None:
