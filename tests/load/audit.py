@@ -9,7 +9,8 @@ import psycopg
 
 from shared.database import invariants
 from shared.database.connections import AUDIT, connect
-from tests.load.checker import Balance, Entry, Faults, Row, Sent, check
+from tests.clerk import Balance
+from tests.load.checker import Entry, Faults, Row, Sent, check
 
 LOOK_SECONDS = 1.0
 

@@ -3,8 +3,7 @@
 The expectation is that of one clerk who works alone, with the balances that there were before, in the order in which
 transfers were applied; and that order has to be the one in which they were accepted. Requests under way at the same
 time have no mutual order: where it is known when they were sent and answered, only what was sent after an answer has to
-come later, and the items of a batch in the order of its list. Nothing of the project's own deciding is used: a defect
-there must not excuse itself.
+come later, and the items of a batch in the order of its list.
 """
 
 from collections import Counter, defaultdict
@@ -12,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import NamedTuple
+
+from tests.clerk import Balance, Clerk
 
 NAMED_MAX = 5
 """Cases of a kind that are named; all are counted."""
@@ -48,13 +49,6 @@ class Entry(NamedTuple):
     wallet: str
     transfer_id: str
     amount: int
-
-
-class Balance(NamedTuple):
-    """What a wallet held before, and below which it must not go (None: no limit)."""
-
-    amount: int
-    floor: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,15 +203,11 @@ def _within_batches(order: Sequence[str], *, under_way: Mapping[str, tuple[float
 
 def _misjudged(rows: Sequence[Row], *, before: Mapping[str, Balance]) -> dict[str, list[str]]:
     """Find what was refused though there were funds, and what was paid though there were none."""
-    holds = {wallet: balance.amount for wallet, balance in before.items()}
+    clerk = Clerk(opening=before)
     refused: list[str] = []
     paid: list[str] = []
     for row in rows:
-        floor = before[row.source].floor
-        covered = floor is None or holds[row.source] - row.amount >= floor
-        if covered:
-            holds[row.source] -= row.amount
-            holds[row.destination] += row.amount
+        covered = clerk.apply(row.source, row.destination, row.amount) is None
         if row.endings and covered != (row.endings[0] is None):
             which = f"{row.transfer_id} of {row.amount} ended with {row.endings[0] or 'success'}"
             (refused if covered else paid).append(which)

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.apply import Applied, Entry, QueuedTransfer, WalletState, apply
+from tests.clerk import Balance, Clerk
 
 AMOUNT_MAX: Final = 10**12
 LIMIT: Final = 10**18
@@ -51,31 +52,6 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(transfers=transfers, wallets=wallets)
 
 
-def clerk(case: Case) -> tuple[list[str], dict[UUID, list[tuple[int, int]]]]:
-    """Reckon with pencil and paper: a page for each wallet, a line for each movement, one transfer after the other.
-
-    Returns:
-        What became of each transfer; and each wallet's page of (amount, balance after).
-    """
-    said: list[str] = []
-    pages: dict[UUID, list[tuple[int, int]]] = {wallet_id: [] for wallet_id in case.wallets}
-
-    def balance(wallet_id: UUID) -> int:
-        return case.wallets[wallet_id].balance_minor + sum(amount for amount, _ in pages[wallet_id])
-
-    for _, source, destination, amount in case.transfers:
-        least = case.wallets[source].floor_minor
-        if least is not None and balance(source) < least + amount:
-            said.append("insufficient_funds")
-        elif balance(destination) > LIMIT - amount or balance(source) < amount - LIMIT:
-            said.append("limit_exceeded")
-        else:
-            said.append("succeeded")
-            pages[source].append((-amount, balance(source) - amount))
-            pages[destination].append((amount, balance(destination) + amount))
-    return said, pages
-
-
 def decided(case: Case) -> Applied:
     return apply(case.transfers, wallets=case.wallets)
 
@@ -108,11 +84,13 @@ class TestApply:
     @example(case=AT_EVERY_BORDER)
     def test_decides_as_a_clerk_would(self, case: Case) -> None:
         applied = decided(case)
-        said, pages = clerk(case)
+        clerk = Clerk(opening={w: Balance(state.balance_minor, state.floor_minor) for w, state in case.wallets.items()})
+        said = [clerk.apply(source, destination, amount) for _, source, destination, amount in case.transfers]
         assert [outcome.transfer_id for outcome in applied.outcomes] == [t.transfer_id for t in case.transfers]
-        assert [outcome.failure_code or "succeeded" for outcome in applied.outcomes] == said
-        for wallet_id, page in pages.items():
+        assert [outcome.failure_code for outcome in applied.outcomes] == said
+        for wallet_id in case.wallets:
             entries = entries_of(wallet_id, applied)
+            page = clerk.pages.get(wallet_id, [])
             assert [(entry.amount_minor, entry.balance_after_minor) for entry in entries] == page
 
     @given(case=cases())

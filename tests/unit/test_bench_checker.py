@@ -2,7 +2,8 @@
 
 from dataclasses import asdict, dataclass, field, replace
 
-from tests.load.checker import Balance, Entry, Faults, Row, Sent, check
+from tests.clerk import Balance
+from tests.load.checker import Entry, Faults, Row, Sent, check
 
 FAULTLESS = Faults(checked=4, refused=1)
 
