@@ -1,7 +1,7 @@
 # Every command sets up what it needs. `make help` lists them; options go in ARGS: make up ARGS="--port 8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench bench-quick bench-growth format constraints clean
+.PHONY: help setup demo up test check simulate broken bench bench-quick bench-growth format constraints clean
 
 BIN := .venv/bin
 SET_UP := .venv/.set-up
@@ -44,6 +44,12 @@ check: $(SET_UP) ## Check style, types, arrows, dependencies and order
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/pytest --quiet tests/architecture
+
+simulate: $(SET_UP) ## Simulate crashes and lost, doubled, late messages (SEED=7 to do the same again; SIMULATE_ARGS)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(SIMULATE_ARGS)
+
+broken: $(SET_UP) ## Take away what holds each promise, and see that the checker notices
+	@$(BIN)/python -m tests.simulation.broken
 
 bench: $(SET_UP_BENCH) ## Measure against references, in ten minutes (options in BENCH_ARGS; --help lists them)
 	@$(BIN)/python -m tests.load $(BENCH_ARGS)

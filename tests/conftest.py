@@ -1,29 +1,19 @@
 """Give tests real servers: PostgreSQL with a fresh database each, a broker, a whole running system."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
-from typing import LiteralString
 
-import psycopg
 import pytest
 import structlog
-from psycopg import sql
 
 from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
-from hishab.postgres_program import find_postgres
+from tests.databases import Databases, forgetful_postgres
 from tests.eventually import eventually
-from tests.running_system import System, answers, lets_in, running, running_system, tail
-
-MIGRATION_SECONDS_MAX = 60.0
-
-# What tests kill is a process, never the machine: nothing here has to survive a power cut.
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+from tests.running_system import System, answers, running, running_system, tail
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,47 +30,34 @@ def plain_logs() -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
     """A PostgreSQL without fsync, for this test process alone."""
-    # Not pytest's own directory, which root would hide from the user nobody, as whom PostgreSQL may have to run.
-    with tempfile.TemporaryDirectory(prefix="hishab-tests-") as directory:
-        place = Path(directory)
-        server = PrivatePostgres(
-            program=find_postgres(place, environment=os.environ),
-            directory=place / "postgres",
-            port=free_ports(LOOPBACK)[0],
-            password=token_hex(),
-            settings=FORGETFUL,
-        )
-        server.make_ready()
-        log = place / "postgres.log"
-        with running(server.part, out=log, log=log):
-            eventually(lambda: lets_in(server.url), otherwise=lambda: tail(log))
-            yield server
+    with forgetful_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres: PrivatePostgres) -> str:
+def databases(postgres: PrivatePostgres) -> Databases:
+    """Makes as many databases as are wanted."""
+    return Databases.on(postgres.url)
+
+
+@pytest.fixture(scope="session")
+def template_database(databases: Databases) -> str:
     """The name of a migrated database, to be cloned and never to be connected to."""
-    name = "hishab_template"
-    _administer(postgres, "CREATE DATABASE {name}", name=name)
-    subprocess.run(
-        [sys.executable, "-m", "shared.database.migrate"],
-        env={**os.environ, "HISHAB_DATABASE_URL": _url(postgres, name=name)},
-        timeout=MIGRATION_SECONDS_MAX,
-        check=True,
-    )
-    return name
+    return databases.template
 
 
 @pytest.fixture
-def database_url(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A fresh, migrated database for one test."""
-    yield from _database(postgres, template=template_database)
+    with databases.fresh() as url:
+        yield url
 
 
 @pytest.fixture
-def empty_database_url(postgres: PrivatePostgres) -> Iterator[str]:
+def empty_database_url(databases: Databases) -> Iterator[str]:
     """A database with nothing in it."""
-    yield from _database(postgres, template="template1")
+    with databases.fresh(template="template1") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -106,20 +83,3 @@ def system() -> Iterator[System]:
         settings = {"HISHAB_LOG_TRANSFERS": "true"}
         with running_system(Path(directory) / "data", "--allow-local-webhooks", environment=settings) as system:
             yield system
-
-
-def _database(postgres: PrivatePostgres, *, template: str) -> Iterator[str]:
-    name = f"test_{token_hex(8)}"
-    _administer(postgres, "CREATE DATABASE {name} TEMPLATE {template}", name=name, template=template)
-    yield _url(postgres, name=name)
-    _administer(postgres, "DROP DATABASE {name} WITH (FORCE)", name=name)
-
-
-def _administer(postgres: PrivatePostgres, statement: LiteralString, **names: str) -> None:
-    identifiers = {key: sql.Identifier(name) for key, name in names.items()}
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(**identifiers))
-
-
-def _url(postgres: PrivatePostgres, *, name: str) -> str:
-    return postgres.url.removesuffix("/postgres") + f"/{name}"
