@@ -5,7 +5,7 @@ build without a lock to be had. Only `broken.py` uses it, in a process of its ow
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -179,9 +179,9 @@ class KeysInBroker:
         for request in requests:
             whose = (request.owner_id, request.idempotency_key)
             if whose in self._kept:
-                answers.append(replace(self._kept[whose], replayed=True))
+                answers.append(self._kept[whose]._replace(replayed=True))
                 continue
-            keyless = replace(request, idempotency_key=None, fingerprint=None)
+            keyless = request._replace(idempotency_key=None, fingerprint=None)
             (answer,) = await accept(tx, [keyless], lane_count=lane_count, is_full=is_full)
             if isinstance(answer, Accepted):
                 self._kept[whose] = answer
