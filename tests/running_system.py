@@ -61,9 +61,14 @@ class System:
 
     def kill(self, part: str, *, number: signal.Signals = signal.SIGKILL) -> int:
         """Kill a part that has lived for a while, as a short life may end the whole; give the process id it had."""
+        pid = self.await_age(part)
+        os.kill(pid, number)
+        return pid
+
+    def await_age(self, part: str) -> int:
+        """Wait until a part has lived for a while; give its process id."""
         pid = self.parts[part]
         eventually(lambda: _age_seconds(pid) > SHORT_LIFE_SECONDS)
-        os.kill(pid, number)
         return pid
 
     def await_restart(self, part: str, *, of: int) -> int:

@@ -53,6 +53,27 @@ class Fault(Protocol):
         ...
 
 
+class Biting(Protocol):
+    """What a fault does; `Fault.bite` describes it."""
+
+    def __call__(self, world: World, *, seconds: float, chance: random.Random) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """A fault that is one function."""
+
+    name: str
+    what: str
+    does: Biting
+    seconds: float = 5.0
+    needs: frozenset[Need] = frozenset()
+
+    def bite(self, world: World, *, seconds: float, chance: random.Random) -> int:
+        """Do it."""
+        return self.does(world, seconds=seconds, chance=chance)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bite:
     """One fault that took place.
@@ -60,6 +81,7 @@ class Bite:
     Attributes:
         began_seconds: On the monotonic clock, like `ended_seconds`.
         times: How often it bit.
+        together: Whether others bit at the same time.
         trouble: Why it could not be done, if so: that fails the run.
     """
 
@@ -67,6 +89,7 @@ class Bite:
     began_seconds: float
     ended_seconds: float
     times: int
+    together: bool = False
     trouble: str | None = None
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from hishab import tether
 from hishab.embedded import PrivateBroker, PrivatePostgres
+from shared import clock
 from tests.eventually import eventually
 from tests.running_system import answers, descendants, lets_in, tail
 
 START_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 60.0
-START_AGAIN_SECONDS = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,13 +25,16 @@ class Server:
 
     Attributes:
         log: What all its lives have said.
+        outages: From when to when it was away, on the monotonic clock.
     """
 
     server: PrivatePostgres | PrivateBroker = field(repr=False)
     log: Path
     serves: Callable[[str], bool]
     starter: ThreadPoolExecutor
+    outages: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     _process: "subprocess.Popen[bytes] | None" = None
+    _went_seconds: float | None = None
 
     @property
     def url(self) -> str:
@@ -58,6 +61,8 @@ class Server:
         """Start it, and wait until it serves."""
         # Always from the same thread: a child dies with the thread that started it.
         self._process = self.starter.submit(self._start).result()
+        # Before it serves: what is asked from now on may be answered.
+        self._is_back()
         eventually(self._is_up, seconds_max=START_SECONDS_MAX, otherwise=lambda: tail(self.log))
 
     def stop(self, number: signal.Signals | None = None) -> None:
@@ -76,12 +81,28 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._went_seconds = clock.monotonic_seconds()
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes: SIGSTOP freezes it, SIGCONT thaws it."""
+    @contextmanager
+    def frozen(self) -> Generator[None]:
+        """Keep it from doing anything, while it seems to be there, until the block is left."""
+        self._send(signal.SIGSTOP)
+        self._went_seconds = clock.monotonic_seconds()
+        try:
+            yield
+        finally:
+            self._is_back()
+            self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
         for pid in self.processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def _is_back(self) -> None:
+        if self._went_seconds is not None:
+            self.outages.append((self._went_seconds, clock.monotonic_seconds()))
+            self._went_seconds = None
 
     def _start(self) -> "subprocess.Popen[bytes]":
         part = self.server.part

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import psycopg
 import redis
 
+from tests.chaos.crowd import Crowd
 from tests.chaos.server import Server
 from tests.running_system import System, descendants
 
 ADMIN_SECONDS_MAX = 5
+DATABASE = "hishab"
 
 
 class Relay(Protocol):
@@ -36,6 +38,7 @@ class World:
         broker_relay: Between the system and the broker.
         small_disk: Where the data of PostgreSQL are, if a fault needs that to be small.
         clock_file: What to write into to set the clock of the system, if a fault needs that.
+        crowd: Its clients.
         place: A directory for whatever a fault leaves behind; gone with the run.
         stopping: Set when the run is over: a fault mends what it broke, and returns.
         sometimes: Counts what was seen to happen, by name; for the report.
@@ -44,6 +47,7 @@ class World:
     system: System
     postgres: Server
     broker: Server
+    crowd: Crowd
     postgres_relay: Relay | None = None
     broker_relay: Relay | None = None
     small_disk: Path | None = None
@@ -56,6 +60,11 @@ class World:
     def pause(self, seconds: float) -> bool:
         """Let time pass; say whether the run goes on."""
         return not self.stopping.wait(seconds)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database of the system is reached, past any relay."""
+        return self.postgres.url.removesuffix("/postgres") + f"/{DATABASE}"
 
     @contextmanager
     def holding(self, part: str) -> Generator[None]:
@@ -84,7 +93,7 @@ class World:
             psycopg.OperationalError: It is away.
         """
         with psycopg.connect(
-            self.postgres.url, autocommit=True, connect_timeout=ADMIN_SECONDS_MAX, application_name="chaos"
+            self.database_url, autocommit=True, connect_timeout=ADMIN_SECONDS_MAX, application_name="chaos"
         ) as connection:
             yield connection
 

@@ -47,6 +47,18 @@ class Audited:
     faults: Faults = field(default_factory=Faults)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How a ledger stood, with nothing queued.
+
+    Attributes:
+        last_position: Of all that had been accepted.
+    """
+
+    last_position: int
+    balances: Mapping[str, Balance]
+
+
 @contextmanager
 def audited(database_url: str, *, whole: bool = True) -> Generator[Audited]:
     """Check everything that comes in while the block runs; it must end with an empty queue.
@@ -56,28 +68,44 @@ def audited(database_url: str, *, whole: bool = True) -> Generator[Audited]:
     """
     result = Audited()
     with connect(database_url, application_name="bench-audit", timeouts=AUDIT) as connection:
-        last_position, before = _before(connection)
+        before = read_before(connection)
         with _summing(database_url) as seen:
             yield result
         violations = list(seen)
         if whole:
             violations.extend(str(violation) for violation in invariants.find_violations(connection))
-        rows = [
-            Row(transfer_id, key, source, destination, amount, tuple(endings), turn)
-            for transfer_id, key, source, destination, amount, endings, turn in connection.execute(
-                READ_TRANSFERS, (last_position,)
-            )
-        ]
-        entries = [Entry(*entry) for entry in connection.execute(READ_ENTRIES, (last_position,))]
-    result.faults = check(rows, entries=entries, before=before, sent=result.sent, violations=violations)
+        rows, entries = read_since(connection, before)
+    result.faults = check(rows, entries=entries, before=before.balances, sent=result.sent, violations=violations)
 
 
-def _before(connection: psycopg.Connection) -> tuple[int, Mapping[str, Balance]]:
+def read_before(connection: psycopg.Connection) -> Before:
+    """Note how a ledger stands; what is expected of the next transfers follows from it."""
     (queued,) = connection.execute(COUNT_QUEUED).fetchone() or (0,)
     assert queued == 0, f"{queued} transfers wait already: what is expected of the next ones cannot be said"
     (last_position,) = connection.execute(READ_LAST_POSITION).fetchone() or (0,)
     balances = connection.execute(READ_BALANCES).fetchall()
-    return int(last_position), {wallet: Balance(amount, floor) for wallet, amount, floor in balances}
+    return Before(
+        last_position=int(last_position),
+        balances={wallet: Balance(amount, floor) for wallet, amount, floor in balances},
+    )
+
+
+def read_since(connection: psycopg.Connection, before: Before) -> tuple[list[Row], list[Entry]]:
+    """Read all transfers that were accepted since, and their entries."""
+    rows = [
+        Row(transfer_id, key, source, destination, amount, tuple(endings), turn)
+        for transfer_id, key, source, destination, amount, endings, turn in connection.execute(
+            READ_TRANSFERS, (before.last_position,)
+        )
+    ]
+    entries = [Entry(*entry) for entry in connection.execute(READ_ENTRIES, (before.last_position,))]
+    return rows, entries
+
+
+def wrong_sums(connection: psycopg.Connection) -> list[str]:
+    """Say where money does not sum to zero at this moment, and which wallets are below their floor."""
+    truths = (invariants.CURRENCIES_SUM_TO_ZERO, invariants.WALLETS_KEEP_THEIR_FLOOR)
+    return [str(row) for truth in truths for row in connection.execute(truth)]
 
 
 @contextmanager
@@ -89,8 +117,7 @@ def _summing(database_url: str) -> Generator[Sequence[str]]:
     def look() -> None:
         with connect(database_url, application_name="bench-audit", timeouts=AUDIT) as connection:
             while not stopping.wait(LOOK_SECONDS):
-                for truth in (invariants.CURRENCIES_SUM_TO_ZERO, invariants.WALLETS_KEEP_THEIR_FLOOR):
-                    seen.extend(str(row) for row in connection.execute(truth))
+                seen.extend(wrong_sums(connection))
 
     thread = threading.Thread(target=look, name="sums")
     thread.start()

@@ -15,7 +15,7 @@ PACKAGES = ("hishab", "celery", "fastapi", "httptools", "psycopg", "starlette", 
 def describe(servers: Servers) -> dict[str, Any]:
     """Describe them, for the report. PostgreSQL has its own defaults beyond what is shown."""
     return {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "system": f"{platform.system()} {platform.machine()}",
@@ -36,7 +36,8 @@ def sentence(machine: dict[str, Any]) -> str:
     )
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """Name the processor."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

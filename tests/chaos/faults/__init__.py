@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from tests.chaos.fault import Fault
+from tests.chaos.faults import broker, postgres, processes, transfers, webhooks
 
-_FAMILIES: tuple[Sequence[Fault], ...] = ()
+_FAMILIES: tuple[Sequence[Fault], ...] = (
+    broker.FAULTS,
+    postgres.FAULTS,
+    processes.FAULTS,
+    transfers.FAULTS,
+    webhooks.FAULTS,
+)
 
 ALL: Mapping[str, Fault] = {fault.name: fault for family in _FAMILIES for fault in family}

@@ -1,0 +1,200 @@
+"""Write down what a chaos run came to: JSON for programs, a page for people, and a plot of the time it took."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.fault import Bite, Fault
+from tests.chaos.figures import OfFault
+from tests.chaos.history import SUBMITTING, Operation, Outcome
+from tests.chaos.judge import Verdict
+from tests.chaos.watch import Look
+
+BUCKET_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run came to.
+
+    Attributes:
+        began_seconds: On the monotonic clock, like all times of bites, looks and operations.
+        quiet_seconds: How long it took until all was quiet, once there was no fault any more.
+        sometimes: What was seen to happen, and how often.
+        left_out: Faults that cannot be had on this machine, and why.
+        failures: Why the run has failed, if it has.
+    """
+
+    seed: int
+    seconds: float
+    began_seconds: float
+    quiet_seconds: float
+    machine: Mapping[str, Any]
+    verdicts: Sequence[Verdict]
+    faults: Sequence[OfFault]
+    descriptions: Mapping[str, Fault]
+    bites: Sequence[Bite]
+    looks: Sequence[Look]
+    operations: Sequence[Operation]
+    sometimes: Mapping[str, int]
+    left_out: Mapping[str, str]
+    failures: Sequence[str]
+
+    def json(self) -> dict[str, Any]:
+        """Give it for programs; the operations stand in the history."""
+        return {
+            "seed": self.seed,
+            "seconds": round(self.seconds, 1),
+            "quiet_seconds": round(self.quiet_seconds, 1),
+            "machine": self.machine,
+            "operations": counted(self.operations),
+            "invariants": [asdict(verdict) for verdict in self.verdicts],
+            "faults": [{**asdict(one), "what": self.descriptions[one.fault].what} for one in self.faults],
+            "sometimes": dict(self.sometimes),
+            "left_out": dict(self.left_out),
+            "bites": [_since(self, bite) for bite in self.bites],
+            "failures": list(self.failures),
+        }
+
+
+def write(report: Report, *, folder: Path) -> None:
+    """Write all three, named by the seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"seed-{report.seed}"
+    (folder / f"{name}.json").write_text(json.dumps(report.json(), indent=1) + "\n", encoding="utf-8")
+    plotted = draw(report, place=folder / f"{name}.png")
+    (folder / f"{name}.md").write_text(page(report, plot=f"{name}.png" if plotted else None), encoding="utf-8")
+
+
+def page(report: Report, *, plot: str | None = None) -> str:
+    """Tell it to people, in Markdown."""
+    machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    lines = [
+        f"# Chaos, seed {report.seed}",
+        "",
+        f"{report.seconds:.0f} seconds of faults on real processes under load, quiet {report.quiet_seconds:.0f} seconds "
+        f"after the last of them. {'**Failed.**' if report.failures else 'Nothing was violated.'}",
+        f'The same schedule again: `make chaos CHAOS_ARGS="--seed {report.seed} --seconds {report.seconds:.0f}"`.',
+        "",
+        f"Machine: {machine}.",
+        "",
+        *(f"- {failure}" for failure in report.failures),
+        *([f"![throughput, errors and faults over time]({plot})", ""] if plot else [""]),
+        "## Invariants",
+        "",
+        "| | what | checked | violations |",
+        "|---|---|--:|--:|",
+        *(f"| {v.name} | {v.what} | {v.checked:,} | {v.violations:,} |" for v in report.verdicts),
+        "",
+        "## Faults",
+        "",
+        "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended. What was "
+        "sent, refused, of unknown outcome and answered is of the times at which the fault bit alone.",
+        "",
+        "| | what | times | bit | recovery, median and longest | sent | refused | unknown | answered p99 |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        *(_row(report, one) for one in report.faults),
+        "",
+        *(f"Left out: {name}, {why}." for name, why in report.left_out.items()),
+        "## Seen to happen",
+        "",
+        *(f"- {name}: {count:,}" for name, count in sorted(report.sometimes.items())),
+        "",
+        "## Operations",
+        "",
+        "| kind | ok | failed | unknown |",
+        "|---|--:|--:|--:|",
+        *(
+            f"| {kind} | {n['ok']:,} | {n['failed']:,} | {n['unknown']:,} |"
+            for kind, n in counted(report.operations).items()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def counted(operations: Sequence[Operation]) -> dict[str, dict[str, int]]:
+    """Count operations by kind and outcome."""
+    found: dict[str, dict[str, int]] = {}
+    for operation in operations:
+        kind = found.setdefault(str(operation.kind), {str(outcome): 0 for outcome in Outcome})
+        kind[operation.outcome] += 1
+    return found
+
+
+def draw(report: Report, *, place: Path) -> bool:
+    """Plot throughput, errors and faults over time; say whether that was possible here."""
+    try:
+        # By name: matplotlib comes with the extra `bench` alone, and half of it has no types.
+        matplotlib: Any = import_module("matplotlib")
+    except ImportError:
+        return False
+    matplotlib.use("Agg")
+    pyplot: Any = import_module("matplotlib.pyplot")
+    figure, (above, errors, below) = pyplot.subplots(
+        3, 1, figsize=(12, 9), sharex=True, gridspec_kw={"height_ratios": [3, 2, 4]}
+    )
+    _draw_throughput(report, above)
+    _draw_errors(report, errors)
+    _draw_faults(report, below)
+    figure.tight_layout()
+    figure.savefig(place, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+    return True
+
+
+def _draw_throughput(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib has no types)
+    looks = [look for look in report.looks if look.ended is not None and look.queued is not None]
+    at = [look.at_seconds - report.began_seconds for look in looks]
+    ended = [look.ended or 0 for look in looks]
+    rates = [
+        (after - before) / max(0.1, to - since)
+        for before, after, since, to in zip(ended, ended[1:], at, at[1:], strict=False)
+    ]
+    axes.plot(at[1:], rates, label="transfers ended a second", linewidth=0.9)
+    axes.plot(at, [look.queued for look in looks], label="queued", linewidth=0.9)
+    axes.set(title=f"Chaos, seed {report.seed}", yscale="symlog")
+    axes.legend(loc="upper right")
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _draw_errors(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib has no types)
+    sent = [operation for operation in report.operations if operation.kind in SUBMITTING]
+    for outcome in Outcome:
+        buckets: dict[float, int] = {}
+        for operation in sent:
+            if operation.outcome is outcome:
+                bucket = (operation.invoked_seconds - report.began_seconds) // BUCKET_SECONDS * BUCKET_SECONDS
+                buckets[bucket] = buckets.get(bucket, 0) + 1
+        axes.plot(
+            sorted(buckets), [buckets[at] for at in sorted(buckets)], ".-", label=outcome, linewidth=0.7, markersize=3
+        )
+    axes.set(ylabel="requests a second")
+    axes.legend(loc="upper right")
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _draw_faults(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib has no types)
+    names = [one.fault for one in report.faults]
+    for bite in report.bites:
+        width = max(0.3, bite.ended_seconds - bite.began_seconds)
+        colour = "tab:red" if bite.times else "lightgrey"
+        axes.barh(names.index(bite.fault), width, left=bite.began_seconds - report.began_seconds, color=colour)
+    axes.set(xlabel="seconds", yticks=range(len(names)), yticklabels=names)
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _row(report: Report, one: OfFault) -> str:
+    recovery = "-" if one.recovery is None else f"{one.recovery[0]:.1f} s, {one.recovery[1]:.1f} s"
+    p99 = "-" if one.answered_p99_seconds is None else f"{one.answered_p99_seconds:.2f} s"
+    what = report.descriptions[one.fault].what
+    counts = f"{one.bites:,} | {one.times:,} | {recovery} | {one.sent:,} | {one.refused:,} | {one.unknown:,} | {p99}"
+    return f"| {one.fault} | {what} | {counts} |"
+
+
+def _since(report: Report, bite: Bite) -> dict[str, Any]:
+    began, ended = bite.began_seconds - report.began_seconds, bite.ended_seconds - report.began_seconds
+    return {"fault": bite.fault, "began": round(began, 1), "ended": round(ended, 1), "times": bite.times}

@@ -1,0 +1,114 @@
+"""Decide from a seed what breaks when, and do it: each fault alone once, then alone and several at once in turn."""
+
+import itertools
+import random
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+import psycopg
+
+from shared import clock
+from tests.chaos.fault import Bite, Fault
+from tests.chaos.world import World
+
+TOGETHER = "F22"
+"""Stands for everything at once."""
+
+TOGETHER_COUNT = 4
+TOGETHER_STEPS = 8
+CALM_SECONDS = 1.0
+RECOVERY_SECONDS_MAX = 60.0
+"""After which transfers that are accepted have to end again, on a machine that is busy with other things too."""
+
+LOOK_SECONDS = 0.2
+
+TROUBLE_LENGTH_MAX = 500
+
+
+READ_POSITIONS = """
+SELECT (SELECT coalesce(max(position), 0) FROM transfers), (SELECT max(newest_position) FROM lanes)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Faults that bite at the same time, each with a seed of its own."""
+
+    faults: Sequence[Fault]
+    seed: str
+
+    @property
+    def name(self) -> str:
+        """Name them."""
+        return "+".join(fault.name for fault in self.faults)
+
+
+def steps(faults: Sequence[Fault], *, together: bool, seed: int) -> Generator[Step]:
+    """Say what breaks next, without end: the same for the same seed.
+
+    Args:
+        together: Whether several may bite at once.
+    """
+    chance = random.Random(f"{seed}/schedule")
+    for number in itertools.count():
+        alone = [[fault] for fault in chance.sample(faults, len(faults))]
+        most = min(TOGETHER_COUNT, len(faults))
+        at_once = [chance.sample(faults, most) for _ in range(TOGETHER_STEPS)] if together else []
+        for place, group in enumerate([*alone, *at_once]):
+            yield Step(faults=group, seed=f"{seed}/{number}/{place}")
+
+
+def carry_out(
+    world: World, planned: Generator[Step], *, steps_min: int, seconds: float, say: Callable[[str], None]
+) -> list[Bite]:
+    """Take step after step until the time is over, but each of the first `steps_min`."""
+    bites: list[Bite] = []
+    until_seconds = clock.monotonic_seconds() + seconds
+    for number, step in enumerate(planned):
+        if number >= steps_min and clock.monotonic_seconds() >= until_seconds:
+            break
+        say(f"{step.name}: {', '.join(fault.what for fault in step.faults)}")
+        bites += take(world, step)
+        if not _await_recovery(world):
+            bites[-1] = replace(bites[-1], trouble=f"no transfer ended within {RECOVERY_SECONDS_MAX:.0f} s after it")
+        world.pause(CALM_SECONDS)
+    return bites
+
+
+def take(world: World, step: Step) -> list[Bite]:
+    """Have the faults of a step bite side by side."""
+    with ThreadPoolExecutor(len(step.faults), thread_name_prefix="fault") as threads:
+        return list(threads.map(partial(_bite, world, step=step), step.faults))
+
+
+def _await_recovery(world: World) -> bool:
+    """Wait until a transfer that is accepted from now on has ended; say whether one has."""
+    last: int | None = None
+    until_seconds = clock.monotonic_seconds() + RECOVERY_SECONDS_MAX
+    while clock.monotonic_seconds() < until_seconds:
+        with suppress(psycopg.OperationalError), world.database() as connection:
+            accepted, ended = connection.execute(READ_POSITIONS).fetchone() or (0, 0)
+            last = accepted if last is None else last
+            if ended > last:
+                return True
+        world.pause(LOOK_SECONDS)
+    return False
+
+
+def _bite(world: World, fault: Fault, *, step: Step) -> Bite:
+    began_seconds, times, trouble = clock.monotonic_seconds(), 0, None
+    try:
+        times = fault.bite(world, seconds=fault.seconds, chance=random.Random(f"{step.seed}/{fault.name}"))
+    except Exception as error:  # noqa: BLE001 (a fault that cannot be done is told of, and must not end the others)
+        trouble = f"{type(error).__name__}: {error}"[:TROUBLE_LENGTH_MAX]
+    return Bite(
+        fault=fault.name,
+        began_seconds=began_seconds,
+        ended_seconds=clock.monotonic_seconds(),
+        times=times,
+        together=len(step.faults) > 1,
+        trouble=trouble,
+    )
