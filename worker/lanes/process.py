@@ -7,6 +7,7 @@ from shared.queue import LANES_QUEUE, WakeUps, celery_app
 from shared.settings import WorkerSettings
 from worker.lanes.tasks import register
 from worker.lanes.worker import LaneWorker
+from worker.wake_up_transport import take_only_what_is_readable
 
 # A broker that stalls for longer than this is taken for gone. Source: faults.md, E4.
 SOCKET_TIMEOUT_SECONDS: Final = 5.0
@@ -15,6 +16,7 @@ SOCKET_TIMEOUT_SECONDS: Final = 5.0
 def run(settings: WorkerSettings) -> None:
     """Apply transfers until told to stop (SIGTERM, SIGINT)."""
     app = celery_app(settings.broker_url, socket_timeout_seconds=SOCKET_TIMEOUT_SECONDS)
+    take_only_what_is_readable(app)
     register(
         app,
         lambda: LaneWorker(database_url=settings.database_url, wake_ups=WakeUps(settings.broker_url)),

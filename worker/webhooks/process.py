@@ -12,6 +12,7 @@ from shared.domain.retry import Schedule
 from shared.queue import WakeUps, celery_app
 from shared.secrets_at_rest import SecretsAtRest
 from shared.settings import WorkerSettings
+from worker.wake_up_transport import take_only_what_is_readable
 from worker.webhooks.deliver import Deliverer
 from worker.webhooks.guard import Guard
 from worker.webhooks.in_hand import Limits
@@ -67,6 +68,7 @@ def _deliverer(settings: WorkerSettings, sender: Sender) -> Deliverer:
 
 def _consumer(settings: WorkerSettings, *, look: Callable[[], None]) -> Consumer:
     app = celery_app(settings.broker_url, socket_timeout_seconds=5)
+    take_only_what_is_readable(app)
     register(app, wake_ups=WakeUps(settings.broker_url), look=look)
     return Consumer(app)
 

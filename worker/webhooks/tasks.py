@@ -27,8 +27,8 @@ def register(app: Celery, *, wake_ups: WakeUps, look: Callable[[], None]) -> Non
     """
 
     @app.task(name=DELIVER_TASK)
-    def wake(*, version: int, **_: object) -> None:
-        if version > MESSAGE_VERSION:
+    def wake(*, version: object = None, **_: object) -> None:
+        if isinstance(version, int) and version > MESSAGE_VERSION:
             log.warning("wake_up.from_the_future", version=version)
         wake_ups.received(DELIVER)
         look()

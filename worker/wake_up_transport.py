@@ -1,0 +1,40 @@
+"""Take messages off Redis as kombu does, but leave what is no message at all, which would otherwise end the worker.
+
+kombu 5.7 decodes a message in its event loop and lets the error through: Celery takes a ValueError for unrecoverable
+and exits, and a worker that dies three times in a row ends a whole `hishab up`.
+"""
+
+from queue import Empty
+from typing import Final
+
+import structlog
+from celery import Celery
+from kombu.transport import redis
+
+log = structlog.get_logger()
+
+# What kombu raises for bytes that are no JSON, JSON that is no object, and an object without what a message has.
+UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
+
+
+class Channel(redis.Channel):
+    """A channel that drops what it cannot read."""
+
+    def _brpop_read(self, **options: object) -> object:
+        try:
+            return super()._brpop_read(**options)  # pyright: ignore (kombu's transport has no types)
+        except UNREADABLE as error:
+            log.warning("wake_up.unreadable", error=type(error).__name__)
+            # As kombu says that there was nothing to take: what was popped is gone.
+            raise Empty from error
+
+
+class Transport(redis.Transport):
+    """Redis, through such channels."""
+
+    Channel = Channel
+
+
+def take_only_what_is_readable(app: Celery) -> None:
+    """Have an application's consumers leave what is no message."""
+    app.conf.broker_transport = Transport
