@@ -120,6 +120,11 @@ UPDATE queue SET attempts = attempts + 1 WHERE lane = %(lane)s AND position = %(
 # Unlocked: whether there is work, for one who has just left the lane. Index: queue_pkey.
 HAS_WORK: LiteralString = "SELECT lane FROM queue WHERE lane = %(lane)s ORDER BY lane, position LIMIT 1"
 
+# Index: queue_pkey, from its head.
+COUNT_WAITING: LiteralString = """
+SELECT count(*) FROM (SELECT FROM queue WHERE lane = %(lane)s ORDER BY position LIMIT %(limit)s) AS head
+"""
+
 # Lanes whose head has waited although its wake-up was sent, and that nobody is working. Only the head is looked at,
 # since it is the oldest.
 FORGOTTEN_LANES: LiteralString = """
@@ -355,6 +360,12 @@ def has_work(connection: Connection, lane: int) -> bool:
     """Say whether anything waits in the lane, without taking it."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         return cursor.execute(HAS_WORK, {"lane": lane}).fetchone() is not None
+
+
+def count_waiting(connection: Connection, lane: int, *, limit: int) -> int:
+    """Say how many transfers wait in a lane; no more than the limit are counted."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(COUNT_WAITING, {"lane": lane, "limit": limit}).fetchone() or 0
 
 
 def forgotten_lanes(connection: Connection, *, age_seconds: float) -> list[int]:

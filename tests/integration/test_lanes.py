@@ -191,6 +191,14 @@ class TestHoldersMark:
         assert ledger.drain(holder=Holder(id=me)).applied == 1
         assert ledger.value("SELECT careful_transfers_left FROM lanes WHERE lane = 1") == 0
 
+    def test_only_what_waited_at_a_death_is_applied_with_care(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(holding=9), ledger.wallet()
+        for _ in range(3):
+            ledger.accept_one(source, destination, 1)
+        mark(ledger, age=timedelta(seconds=5))
+        assert ledger.drain().applied == 3
+        assert ledger.value("SELECT careful_transfers_left FROM lanes WHERE lane = 1") == 0
+
     def test_is_cleared_in_the_end(self, ledger: Ledger) -> None:
         ledger.drain()
         assert ledger.value("SELECT busy_by FROM lanes WHERE lane = 1") is None

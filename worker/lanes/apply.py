@@ -35,7 +35,7 @@ MARK_TRUSTED: Final = timedelta(seconds=1)
 """A free lane with a younger mark has a holder between two transactions; with an older one, a holder that died."""
 
 CAREFUL_TRANSFERS: Final = 1_000
-"""How many transfers are applied one by one after a holder died: the one that killed it may be among them."""
+"""Of those that wait after a holder died, how many at most are applied one by one: one of them may have killed it."""
 
 ATTEMPTS_MAX: Final = 5
 """After as many attempts alone a transfer ends as `unprocessable`."""
@@ -137,7 +137,8 @@ def _begin(stay: _Stay) -> None:
             if taken.busy_for is not None and taken.busy_for < MARK_TRUSTED:
                 raise _LaneElsewhereError
             log.warning("lane.holder_died", lane=stay.lane, holder_id=str(taken.busy_by))
-            stay.careful_left = CAREFUL_TRANSFERS
+            # What came after the death has not caused it.
+            stay.careful_left = ledger.count_waiting(stay.connection, stay.lane, limit=CAREFUL_TRANSFERS)
         ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder.id, careful_transfers_left=stay.careful_left)
 
 
