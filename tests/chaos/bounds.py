@@ -12,7 +12,7 @@ CONNECTIONS_MORE = 30
 """Pools grow with the load, up to their size."""
 
 BROKER_KEYS_MAX = 20
-MESSAGES_MAX = 10
+MESSAGES_MAX = 100
 OLD_TRANSACTION_SECONDS = 10
 
 COUNT_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hishab-%%'"

@@ -25,6 +25,7 @@ ABANDONED_SHARE: Final = 0.1
 BATCH: Final = (2, 20)
 RETRY_SECONDS: Final = (0.1, 1.0)
 READY_SECONDS: Final = 0.25
+REST_SECONDS: Final = 0.05
 TASTES: Final[dict[str, float]] = {
     "submit": 60,
     "replay": 5,
@@ -46,6 +47,7 @@ class Crowd:
 
     Attributes:
         stopping: No client begins anything new any more, nor gives anything up.
+        resting: Nor while this is set.
         unsettled: What was sent and is not known to be accepted, by key: sent again until it is.
     """
 
@@ -55,6 +57,7 @@ class Crowd:
     seed: int
     clients: int = CLIENTS
     stopping: threading.Event = field(default_factory=threading.Event)
+    resting: threading.Event = field(default_factory=threading.Event)
     unsettled: dict[str, "Request"] = field(default_factory=dict[str, "Request"])
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
@@ -115,6 +118,9 @@ class Crowd:
             "read wallet": self._read_wallet,
         }
         while not self.stopping.is_set():
+            if self.resting.is_set():
+                await asyncio.sleep(REST_SECONDS)
+                continue
             (taste,) = chance.choices(list(TASTES), weights=list(TASTES.values()))
             await acts[taste](chance)
             await asyncio.sleep(chance.expovariate(1 / PAUSE_SECONDS))

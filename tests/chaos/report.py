@@ -14,6 +14,10 @@ from tests.chaos.judge import Verdict
 from tests.chaos.watch import Look
 
 BUCKET_SECONDS = 1.0
+LEGEND = (
+    "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended. What was "
+    "sent, refused, of unknown outcome and answered is of the times at which the fault bit alone."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,7 @@ def page(report: Report, *, plot: str | None = None) -> str:
     lines = [
         f"# Chaos, seed {report.seed}",
         "",
-        f"{report.seconds:.0f} seconds of faults on real processes under load, quiet {report.quiet_seconds:.0f} seconds "
-        f"after the last of them. {'**Failed.**' if report.failures else 'Nothing was violated.'}",
+        _summary(report),
         f'The same schedule again: `make chaos CHAOS_ARGS="--seed {report.seed} --seconds {report.seconds:.0f}"`.',
         "",
         f"Machine: {machine}.",
@@ -91,8 +94,7 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
         "## Faults",
         "",
-        "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended. What was "
-        "sent, refused, of unknown outcome and answered is of the times at which the fault bit alone.",
+        LEGEND,
         "",
         "| | what | times | bit | recovery, median and longest | sent | refused | unknown | answered p99 |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -114,6 +116,15 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _summary(report: Report) -> str:
+    """Tell in a line how it went."""
+    verdict = "**Failed.**" if report.failures else "Nothing was violated."
+    return (
+        f"{report.seconds:.0f} seconds of faults on real processes under load, all quiet {report.quiet_seconds:.0f} "
+        f"seconds after the last of them. {verdict}"
+    )
 
 
 def counted(operations: Sequence[Operation]) -> dict[str, dict[str, int]]:

@@ -91,8 +91,8 @@ def _await_recovery(world: World) -> bool:
     while clock.monotonic_seconds() < until_seconds:
         with suppress(psycopg.OperationalError), world.database() as connection:
             accepted, ended = connection.execute(READ_POSITIONS).fetchone() or (0, 0)
-            last = accepted if last is None else last
-            if ended > last:
+            last = int(accepted) if last is None else last
+            if int(ended) > last:
                 return True
         world.pause(LOOK_SECONDS)
     return False
