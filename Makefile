@@ -1,7 +1,7 @@
 # Every command sets up what it needs. `make help` lists them; options go in ARGS: make up ARGS="--port 8080".
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check simulate broken bench bench-quick bench-growth format constraints clean
+.PHONY: help setup demo up test check simulate broken chaos bench bench-quick bench-growth format constraints clean
 
 BIN := .venv/bin
 SET_UP := .venv/.set-up
@@ -59,6 +59,9 @@ bench-quick: $(SET_UP_BENCH) ## The same in two minutes, one round
 
 bench-growth: $(SET_UP_BENCH) ## Fill five million transfers, and measure again
 	@$(BIN)/python -m tests.load --growth 5000000 $(BENCH_ARGS)
+
+chaos: $(SET_UP_BENCH) ## Break a running system in every way, for ten minutes, and judge it (options in CHAOS_ARGS)
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 format: $(SET_UP) ## Lay out the code, and mend what can be mended without thinking
 	@$(BIN)/ruff check --fix .

@@ -78,7 +78,7 @@ def run(
             operations=evidence.operations,
             sometimes=sometimes,
             left_out=left_out,
-            failures=_failures(faults, bites, verdicts, together=together),
+            failures=failures(faults, bites, verdicts, together=together),
         )
 
 
@@ -122,7 +122,7 @@ def _was_accepted_at_first(operation: Operation, accepted: Mapping[str, Operatio
     return operation.outcome is Outcome.UNKNOWN and operation.about in accepted and accepted[operation.about].replayed
 
 
-def _failures(
+def failures(
     faults: Sequence[Fault], bites: Sequence[Bite], verdicts: Sequence[Verdict], *, together: bool
 ) -> list[str]:
     """Say why a run has failed: something was violated, or a fault did not bite or could not be had."""

@@ -1,0 +1,59 @@
+"""What breaks when follows from the seed alone, and a fault that never bit is told of."""
+
+import random
+from itertools import islice
+from typing import cast
+
+from tests.chaos.fault import Doing, Fault
+from tests.chaos.run import failures
+from tests.chaos.schedule import TOGETHER_STEPS, Step, steps, take
+from tests.chaos.world import World
+
+WORLD = cast("World", None)
+"""Which these faults leave alone."""
+
+
+def biting(times: int) -> Doing:
+    def bite(world: World, *, seconds: float, chance: random.Random) -> int:
+        return times
+
+    return Doing(name=f"F{times}", what=f"bites {times} times", does=bite)
+
+
+def failing(world: World, *, seconds: float, chance: random.Random) -> int:
+    raise OSError("nothing to break")
+
+
+FAULTS: list[Fault] = [biting(times) for times in range(5)]
+
+
+def names(seed: int, *, together: bool) -> list[str]:
+    return [step.name for step in islice(steps(FAULTS, together=together, seed=seed), 30)]
+
+
+def test_the_same_seed_breaks_the_same_things() -> None:
+    assert names(7, together=True) == names(7, together=True)
+    assert names(7, together=True) != names(8, together=True)
+
+
+def test_each_bites_alone_before_several_bite_at_once() -> None:
+    planned = names(7, together=True)
+    alone, at_once = planned[: len(FAULTS)], planned[len(FAULTS) : len(FAULTS) + TOGETHER_STEPS]
+    assert sorted(alone) == [fault.name for fault in FAULTS]
+    assert all("+" in name for name in at_once)
+    assert not any("+" in name for name in names(7, together=False))
+
+
+def test_a_fault_that_never_bit_fails_the_run() -> None:
+    bites = take(WORLD, Step(faults=[biting(0), biting(2)], seed="1"))
+    assert {bite.fault: bite.times for bite in bites} == {"F0": 0, "F2": 2}
+    assert failures([biting(0), biting(2)], bites, [], together=True) == ["F0 never bit"]
+
+
+def test_a_fault_that_cannot_be_done_fails_the_run_and_ends_no_other() -> None:
+    fault = Doing(name="F9", what="fails", does=failing)
+    bites = take(WORLD, Step(faults=[fault], seed="1")) + take(WORLD, Step(faults=[biting(1)], seed="2"))
+    assert failures([fault, biting(1)], bites, [], together=False) == [
+        "F9 never bit",
+        "F9 could not be done: OSError: nothing to break",
+    ]
