@@ -1,23 +1,25 @@
 """Break a running Hishab in every way, and judge what became of it: `make chaos`, or `python -m tests.chaos --help`."""
 
 import argparse
+import os
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from shared import clock
 from tests.chaos.crowd import CLIENTS
-from tests.chaos.fault import Fault
+from tests.chaos.fault import Fault, Need
 from tests.chaos.faults import ALL
 from tests.chaos.report import Report, write
 from tests.chaos.run import run
 from tests.chaos.schedule import TOGETHER
 
 RESULTS = Path("docs/chaos")
+ROOT = 0
 
 
 def main() -> None:
@@ -31,18 +33,19 @@ def main() -> None:
 
     names = _names(asked.faults)
     folder = asked.results if asked.write else Path(tempfile.mkdtemp(prefix="hishab-chaos-report-"))
+    faults, left_out = _possible(_faults(names))
     say(f"seed {asked.seed}")
     with tempfile.TemporaryDirectory(prefix="hishab-chaos-") as directory:
         place = Path(directory)
         place.chmod(0o711)
         report = run(
-            _faults(names),
+            faults,
             place=place,
             seconds=asked.seconds,
             seed=asked.seed,
             together=TOGETHER in names,
             clients=asked.clients,
-            left_out={},
+            left_out=left_out,
             say=say,
         )
         if report.failures and not asked.write:
@@ -79,6 +82,16 @@ def _faults(names: Sequence[str]) -> list[Fault]:
     return [ALL[name] for name in alone or ALL]
 
 
+def _possible(faults: Sequence[Fault]) -> tuple[list[Fault], Mapping[str, str]]:
+    """Leave out what this machine does not allow, and say why."""
+    left_out = {
+        fault.name: "only root may mount a small disk"
+        for fault in faults
+        if Need.SMALL_DISK in fault.needs and os.geteuid() != ROOT
+    }
+    return [fault for fault in faults if fault.name not in left_out], left_out
+
+
 def _keep(place: Path, *, folder: Path) -> None:
     """Keep what was said and seen, for whoever looks why."""
     for file in (*place.glob("*.log"), *place.glob("*.jsonl")):
@@ -98,6 +111,8 @@ def _show(console: Console, report: Report) -> None:
     for one in report.faults:
         for trouble in one.troubles:
             console.print(f"{one.fault:>4} {trouble}", markup=False)
+    for name, why in report.left_out.items():
+        console.print(f"{name:>4} was left out: {why}")
     for failure in report.failures:
         console.print(f"FAILED: {failure}", markup=False)
 

@@ -13,10 +13,10 @@ CONNECTIONS_MORE = 30
 
 BROKER_KEYS_MAX = 20
 MESSAGES_MAX = 100
-OLD_TRANSACTION_SECONDS = 10
+LONG_OPEN_SECONDS = 10
 
 COUNT_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hishab-%%'"
-COUNT_OLD_TRANSACTIONS = """
+COUNT_LONG_OPEN = """
 SELECT count(*) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND xact_start < clock_timestamp() - %s * interval '1 second'
 """
@@ -27,7 +27,7 @@ class Footprint:
     """What a system holds at a quiet moment."""
 
     connections: int
-    old_transactions: int
+    sessions_held_up: int
     broker_keys: int
     messages: int
     memory_mb: Mapping[str, float]
@@ -37,10 +37,10 @@ class Footprint:
         """Look."""
         with world.database() as connection, world.broker_client() as broker:
             (connections,) = connection.execute(COUNT_CONNECTIONS).fetchone() or (0,)
-            (old,) = connection.execute(COUNT_OLD_TRANSACTIONS, (OLD_TRANSACTION_SECONDS,)).fetchone() or (0,)
+            (old,) = connection.execute(COUNT_LONG_OPEN, (LONG_OPEN_SECONDS,)).fetchone() or (0,)
             return cls(
                 connections=connections,
-                old_transactions=old,
+                sessions_held_up=old,
                 broker_keys=broker.dbsize(),
                 messages=broker.llen("hishab:lanes") + broker.llen("hishab:webhooks"),
                 memory_mb=memory_by_part(world),
@@ -51,7 +51,7 @@ def unbounded(before: Footprint, after: Footprint) -> tuple[int, list[str]]:
     """Say how much was compared, and what has grown."""
     limits = {
         "connections": (after.connections, before.connections + CONNECTIONS_MORE),
-        "transactions open for long": (after.old_transactions, 0),
+        "transactions open for long": (after.sessions_held_up, 0),
         "keys in the broker": (after.broker_keys, BROKER_KEYS_MAX),
         "messages in the broker": (after.messages, MESSAGES_MAX),
         **{

@@ -102,7 +102,16 @@ def accepted(number: int, key: str, transfer_id: str, *, at: float, amount: int,
 
 
 def told(transfer_id: str, *, body: bytes = b"{}", status: str = "succeeded") -> Heard:
-    return Heard(1, f"evt_{transfer_id}", transfer_id, f"transfer.{status}", status, body, True, True)  # noqa: FBT003
+    return Heard(
+        person=1,
+        event_id=f"evt_{transfer_id}",
+        transfer_id=transfer_id,
+        type=f"transfer.{status}",
+        status=status,
+        body=body,
+        verified=True,
+        acknowledged=True,
+    )
 
 
 def with_operation(number: int, **changes: object) -> Callable[[Evidence], Evidence]:
