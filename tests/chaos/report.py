@@ -13,7 +13,6 @@ from tests.chaos.history import SUBMITTING, Operation, Outcome
 from tests.chaos.judge import Verdict
 from tests.chaos.watch import Look
 
-BUCKET_SECONDS = 1.0
 LEGEND = (
     "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended. What was "
     "sent, refused, of unknown outcome and answered is of the times at which the fault bit alone."
@@ -96,7 +95,7 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
         LEGEND,
         "",
-        "| | what | times | bit | recovery, median and longest | sent | refused | unknown | answered p99 |",
+        "| | what | bites | bit | recovery, median and longest | sent | refused | unknown | answered p99 |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
         *(_row(report, one) for one in report.faults),
         "",
@@ -175,10 +174,10 @@ def _draw_throughput(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplo
 def _draw_errors(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib has no types)
     sent = [operation for operation in report.operations if operation.kind in SUBMITTING]
     for outcome in Outcome:
-        buckets: dict[float, int] = {}
+        buckets = dict.fromkeys(range(int(report.seconds + report.quiet_seconds) + 1), 0)
         for operation in sent:
             if operation.outcome is outcome:
-                bucket = (operation.invoked_seconds - report.began_seconds) // BUCKET_SECONDS * BUCKET_SECONDS
+                bucket = int(operation.invoked_seconds - report.began_seconds)
                 buckets[bucket] = buckets.get(bucket, 0) + 1
         axes.plot(
             sorted(buckets), [buckets[at] for at in sorted(buckets)], ".-", label=outcome, linewidth=0.7, markersize=3

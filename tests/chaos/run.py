@@ -100,7 +100,7 @@ def _seen(evidence: Evidence) -> Mapping[str, int]:
     accepted = _first_accepted(sent)
     return {
         "requests of unknown outcome": sum(o.outcome is Outcome.UNKNOWN for o in sent),
-        "of these, accepted all the same": sum(_was_accepted_at_first(o, accepted) for o in sent),
+        "requests of unknown outcome that were accepted": sum(_was_accepted_at_first(o, accepted) for o in sent),
         "webhooks acknowledged more than once": sum(count > 1 for count in acknowledged.values()),
         "webhooks given up": len(evidence.exhausted),
         "transfers refused for lack of funds": sum(row.endings[:1] == ("insufficient_funds",) for row in evidence.rows),
