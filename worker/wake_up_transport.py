@@ -1,7 +1,9 @@
-"""Take messages off Redis as kombu does, but leave what is no message at all, which would otherwise end the worker.
+"""Take messages off Redis as kombu does, but neither end at what is no message nor fall silent when Redis goes.
 
 kombu 5.7 decodes a message in its event loop and lets the error through: Celery takes a ValueError for unrecoverable
-and exits, and a worker that dies three times in a row ends a whole `hishab up`.
+and exits, and a worker that dies three times in a row ends a whole `hishab up`. And it gives back the room that a
+message took only once Redis has noted the acknowledgement: if Redis goes while a task runs, a worker with room for one
+waits for ever, alive, without a word.
 """
 
 from queue import Empty
@@ -17,8 +19,22 @@ log = structlog.get_logger()
 UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 
+class QoS(redis.QoS):
+    """Room for so many messages, which what is done with gives back, whether Redis hears of it or not."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Note that a message is done with."""
+        try:
+            super().ack(delivery_tag)  # pyright: ignore (kombu's transport has no types)
+        finally:
+            # Redis hands the message out again after a while, which is harmless; with room, the loss is noticed.
+            self._quick_ack(delivery_tag)  # pyright: ignore (kombu's transport has no types)
+
+
 class Channel(redis.Channel):
     """A channel that drops what it cannot read."""
+
+    QoS = QoS
 
     def _brpop_read(self, **options: object) -> object:
         try:
