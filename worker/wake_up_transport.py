@@ -25,7 +25,7 @@ class QoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Note that a message is done with."""
         try:
-            super().ack(delivery_tag)  # pyright: ignore (kombu's transport has no types)
+            super().ack(delivery_tag)
         finally:
             # Redis hands the message out again after a while, which is harmless; with room, the loss is noticed.
             self._quick_ack(delivery_tag)  # pyright: ignore (kombu's transport has no types)
