@@ -15,7 +15,8 @@ FROM (
     SELECT coalesce(sum(ends.last_position - ends.first_position + 1), 0) AS places
     FROM lanes
     CROSS JOIN LATERAL (
-        SELECT min(position) AS first_position, max(position) AS last_position FROM queue WHERE queue.lane = lanes.lane
+        SELECT min(position) AS first_position, max(position) AS last_position
+        FROM queue WHERE queue.lane = lanes.lane AND position >= head_from
     ) AS ends
 ) AS stretch
 """)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.database.upkeep import SWEEP
 from shared.domain.endpoint_health import FAILING_FROM
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The schema that this code works with: that of the newest migration."""
 
 COUNTED_MAX: Final = 10_000
@@ -33,14 +33,18 @@ SELECT lanes.lane, stopped_at IS NOT NULL AS stopped, careful_transfers_left, la
        coalesce(extract(epoch FROM clock_timestamp() - last_applied_at), 0)::float AS applied_seconds_ago
 FROM lanes
 LEFT JOIN LATERAL (
-    SELECT position, accepted_at FROM queue WHERE queue.lane = lanes.lane ORDER BY queue.lane, position LIMIT 1
+    SELECT position, accepted_at FROM queue
+    WHERE queue.lane = lanes.lane AND position >= head_from ORDER BY queue.lane, position LIMIT 1
 ) AS head ON true
 LEFT JOIN LATERAL (
-    SELECT position FROM queue WHERE queue.lane = lanes.lane ORDER BY queue.lane DESC, position DESC LIMIT 1
+    SELECT position FROM queue
+    WHERE queue.lane = lanes.lane AND position >= head_from ORDER BY queue.lane DESC, position DESC LIMIT 1
 ) AS last ON true
 CROSS JOIN LATERAL (
     SELECT count(*) AS transfers FROM (
-        SELECT FROM queue WHERE queue.lane = lanes.lane ORDER BY queue.lane, position LIMIT :counted_max + 1
+        SELECT FROM queue
+        WHERE queue.lane = lanes.lane AND position >= head_from
+        ORDER BY queue.lane, position LIMIT :counted_max + 1
     ) AS few
 ) AS counted
 WHERE lanes.lane > 0

@@ -28,7 +28,7 @@ COUNT_LANES: LiteralString = "SELECT count(*) FROM lanes WHERE lane > 0"
 # FOR NO KEY UPDATE, so that intake is never in the way.
 KEEP_LANE: LiteralString = """
 SELECT lane, event_number, careful_transfers_left, unprocessable_in_a_row, stopped_at IS NOT NULL AS stopped,
-       busy_by, clock_timestamp() - busy_since AS busy_for
+       busy_by, clock_timestamp() - busy_since AS busy_for, (SELECT position FROM queue_horizon) AS horizon
 FROM lanes
 WHERE lane = %(lane)s
 FOR NO KEY UPDATE
@@ -39,12 +39,12 @@ TAKE_LANE: LiteralString = KEEP_LANE + "SKIP LOCKED"
 
 # Always from the head and never "after the last position seen": positions become visible out of order across API
 # processes (faults.md, P3b). Also says what time it is for this application: never below the lane's previous one,
-# since clocks step back, nor below the acceptance of anything in it. Index: queue_pkey.
+# since clocks step back, nor below the acceptance of anything in it. Index: queue_pkey, from where dead rows end.
 READ_HEAD: LiteralString = """
 SELECT position, transfer_id, source_wallet_id, destination_wallet_id, amount, attempts, accepted_at,
        greatest(clock_timestamp(), (SELECT last_applied_at FROM lanes WHERE lane = %(lane)s)) AS read_at
 FROM queue
-WHERE lane = %(lane)s
+WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
 ORDER BY position
 LIMIT %(limit)s
 """
@@ -81,6 +81,8 @@ DELETE_APPLIED: LiteralString = "DELETE FROM queue WHERE lane = %(lane)s AND pos
 
 # busy_since says that the holder lives. Every application renews it, and whoever leaves the lane clears it.
 # The bucket's count of before is missing (null) the first time.
+# What was applied was the head: of what the horizon covers, nothing is left before its end. The horizon was read before
+# the head was, or rows that came between would be left behind.
 RECORD_APPLICATION: LiteralString = """
 UPDATE lanes
 SET ending_counts = ARRAY(SELECT coalesce(before, 0) + added
@@ -92,6 +94,7 @@ SET ending_counts = ARRAY(SELECT coalesce(before, 0) + added
     careful_transfers_left = greatest(careful_transfers_left - %(count)s, 0),
     unprocessable_in_a_row = %(unprocessable_in_a_row)s,
     newest_position = greatest(newest_position, %(newest_position)s),
+    head_from = greatest(head_from, least(%(newest_position)s, %(horizon)s) + 1),
     stopped_at = CASE WHEN %(stopped)s THEN clock_timestamp() END
 WHERE lane = %(lane)s
 """
@@ -106,7 +109,8 @@ WHERE lane = %(lane)s
 CLEAR_BUSY: LiteralString = """
 UPDATE lanes
 SET busy_by = NULL, busy_since = NULL,
-    careful_transfers_left = CASE WHEN EXISTS (SELECT FROM queue WHERE queue.lane = lanes.lane)
+    careful_transfers_left = CASE WHEN EXISTS (SELECT FROM queue
+                                               WHERE queue.lane = lanes.lane AND position >= head_from)
                                   THEN careful_transfers_left ELSE 0 END
 WHERE lane = %(lane)s
 """
@@ -118,7 +122,13 @@ UPDATE queue SET attempts = attempts + 1 WHERE lane = %(lane)s AND position = %(
 """
 
 # Unlocked: whether there is work, for one who has just left the lane. Index: queue_pkey.
-HAS_WORK: LiteralString = "SELECT lane FROM queue WHERE lane = %(lane)s ORDER BY lane, position LIMIT 1"
+HAS_WORK: LiteralString = """
+SELECT lane
+FROM queue
+WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
+ORDER BY lane, position
+LIMIT 1
+"""
 
 # Index: queue_pkey, from its head.
 COUNT_WAITING: LiteralString = """
@@ -130,7 +140,9 @@ SELECT count(*) FROM (SELECT FROM queue WHERE lane = %(lane)s ORDER BY position 
 FORGOTTEN_LANES: LiteralString = """
 SELECT lane
 FROM lanes
-CROSS JOIN LATERAL (SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane ORDER BY position LIMIT 1) AS head
+CROSS JOIN LATERAL (
+    SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane AND position >= head_from ORDER BY position LIMIT 1
+) AS head
 WHERE stopped_at IS NULL
   AND (busy_since IS NULL OR busy_since < clock_timestamp() - %(age_seconds)s * interval '1 second')
   AND head.accepted_at < clock_timestamp() - %(age_seconds)s * interval '1 second'
@@ -146,7 +158,12 @@ SELECT pg_notify('hishab_applied', %(lane)s || ':' || %(event_number)s), set_con
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenLane:
-    """A lane whose lock this transaction holds. `busy_for` is the age of the mark of `busy_by`, if there is one."""
+    """A lane whose lock this transaction holds.
+
+    Attributes:
+        busy_for: The age of the mark of `busy_by`, if there is one.
+        horizon: Every position up to it is in the queue, has been, or never will be.
+    """
 
     lane: int
     event_number: int
@@ -155,6 +172,7 @@ class TakenLane:
     stopped: bool
     busy_by: UUID | None
     busy_for: timedelta | None
+    horizon: int
 
 
 class QueueRow(NamedTuple):
@@ -343,6 +361,7 @@ def record_application(
             "applied_at": at,
             "count": count,
             "newest_position": newest_position,
+            "horizon": lane.horizon,
             "unprocessable_in_a_row": unprocessable_in_a_row,
             "stopped": stopped,
             "ending_counts": durations.counts,

@@ -175,6 +175,8 @@ LANES = Table(
     # shared.domain.histogram, and the sum. Counted in the commit that applies them: none is missing, or counted twice.
     Column("ending_counts", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("ending_seconds", Double, nullable=False, server_default=text("0")),
+    # Nothing of the lane is queued below it, nor ever will be: what lies there is dead (docs/decisions/0027).
+    Column("head_from", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("(busy_by IS NULL) = (busy_since IS NULL)", name="busy_is_by_somebody"),
     postgresql_with={"fillfactor": "50"},
     comment="Worked by whoever holds the lock on its row. Lane 0 only numbers events that are not a transfer's.",
@@ -199,6 +201,13 @@ QUEUE = Table(
         "autovacuum_vacuum_cost_delay": "0",
     },
     comment="A transfer waiting in its lane. Deleted by the transaction that applies it.",
+)
+
+QUEUE_HORIZON = Table(
+    "queue_horizon",
+    METADATA,
+    Column("position", BigInteger, nullable=False),
+    comment="One row: every position up to it is in the queue, has been, or never will be. Upkeep moves it on.",
 )
 
 EVENTS = Table(

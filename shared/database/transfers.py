@@ -81,7 +81,7 @@ _WITH_PLACE = _WITH_ENDING.join(_QUEUED, true())
 
 _HEAD_OF_LANE = (
     select(QUEUE.c.position)
-    .where(QUEUE.c.lane == LANES.c.lane)
+    .where(QUEUE.c.lane == LANES.c.lane, QUEUE.c.position >= LANES.c.head_from)
     .order_by(QUEUE.c.position)
     .limit(_ONE)
     .correlate(LANES)

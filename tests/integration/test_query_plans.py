@@ -260,8 +260,8 @@ GROUP: Final[dict[str, list[Any]]] = {
 }
 
 STATEMENTS: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
-    "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 3),
-    "whether there is work": (HAS_WORK, {"lane": 1}, 1),
+    "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 3 * 3),
+    "whether there is work": (HAS_WORK, {"lane": 1}, 1 + 3),
     "which of a batch have ended": (READ_ENDED, {"ids": [UUID(int=n) for n in range(54_950, 55_050)]}, 51),
     "what a group refers to": (
         RESOLVE,
