@@ -14,6 +14,7 @@ from shared.database.acceptance import ACCEPT, READ_RECORDS, RESOLVE
 from shared.database.backlog import is_longer_than
 from shared.database.batch_acceptance import FIND_EARLIER, READ_RECORD, READ_TRANSFER_IDS
 from shared.database.batches import BatchRecord, read_batch, read_last_queued, read_standing
+from shared.database.connections import WORKER, connect
 from shared.database.endings import READ_ENDED
 from shared.database.feed import read_feed
 from shared.database.ledger import HAS_WORK, READ_HEAD
@@ -260,8 +261,6 @@ GROUP: Final[dict[str, list[Any]]] = {
 }
 
 STATEMENTS: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
-    "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 3 * 3),
-    "whether there is work": (HAS_WORK, {"lane": 1}, 1 + 3),
     "which of a batch have ended": (READ_ENDED, {"ids": [UUID(int=n) for n in range(54_950, 55_050)]}, 51),
     "what a group refers to": (
         RESOLVE,
@@ -308,6 +307,21 @@ def test_a_statement_looks_at_little(
     connection: psycopg.Connection, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
 ) -> None:
     assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+
+
+# A lane goes by an index whatever the planner believes of the queue; its own row is looked at as well.
+LANES: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
+    "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 2),
+    "whether there is work": (HAS_WORK, {"lane": 1}, 1 + 1),
+}
+
+
+@pytest.mark.parametrize(("statement", "parameters", "scanned_max"), LANES.values(), ids=LANES)
+def test_a_lane_looks_at_little(
+    database_url: str, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
+) -> None:
+    with connect(database_url, application_name="test", timeouts=WORKER) as connection:
+        assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
 
 
 class TestTheCheck:
