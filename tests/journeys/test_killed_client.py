@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.callers import PIN, Person, ended
+from tests.chaos.relay import holding_back
 from tests.eventually import eventually
-from tests.journeys.holding_proxy import holding_back
 from tests.journeys.pages import write_programs
 from tests.running_system import System
 
@@ -43,13 +43,13 @@ def paying(
 
 def test_pays_once(system: System, payer: Person, payee: Person, tmp_path: Path) -> None:
     start = paying(payer, payee, directory=tmp_path)
-    with holding_back(system, requests=b"POST /v1/transfers ") as proxy:
-        with start(proxy.url) as killed:
-            assert proxy.held.wait(END_SECONDS_MAX)
+    with holding_back(system.url, requests=b"POST /v1/transfers ") as (relay, url):
+        with start(url) as killed:
+            assert relay.caught.wait(END_SECONDS_MAX)
             killed.kill()
             said_before, _ = killed.communicate(timeout=END_SECONDS_MAX)
-        proxy.is_holding.clear()
-        with start(proxy.url) as again:
+        relay.mend()
+        with start(url) as again:
             said, _ = again.communicate(timeout=END_SECONDS_MAX)
     assert (said_before, said) == ("", "accepted before\nsucceeded \n")
     sent = payer.http.get("/v1/transfers", params={"reference": "order-7"}).json()["data"]
@@ -62,13 +62,13 @@ def test_pays_although_it_was_killed_before_anything_arrived(
     system: System, payer: Person, payee: Person, tmp_path: Path
 ) -> None:
     start = paying(payer, payee, directory=tmp_path)
-    with holding_back(system, requests=b"POST /v1/token ") as proxy:
-        with start(proxy.url) as killed:
-            assert proxy.held.wait(END_SECONDS_MAX)
+    with holding_back(system.url, requests=b"POST /v1/token ") as (relay, url):
+        with start(url) as killed:
+            assert relay.caught.wait(END_SECONDS_MAX)
             eventually((tmp_path / "payments.db").exists)
             killed.kill()
-        proxy.is_holding.clear()
-        with start(proxy.url) as again:
+        relay.mend()
+        with start(url) as again:
             said, _ = again.communicate(timeout=END_SECONDS_MAX)
     assert said == "accepted now\nsucceeded \n"
     assert (payer.balance_minor, payee.balance_minor) == (499_300, 500_700)
