@@ -57,6 +57,10 @@ class Server:
         """Its process, and those that it has started."""
         return {self.pid, *descendants(self.pid)}
 
+    def has_ended(self) -> bool:
+        """Say whether it has ended by itself."""
+        return self._process is None or self._process.poll() is not None
+
     def start(self) -> None:
         """Start it, and wait until it serves."""
         # Always from the same thread: a child dies with the thread that started it.

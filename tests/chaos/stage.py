@@ -18,7 +18,9 @@ from tests.chaos.crowd import CLIENTS, Crowd
 from tests.chaos.fault import Need
 from tests.chaos.history import History
 from tests.chaos.people import settled
+from tests.chaos.relay import Relay, relaying
 from tests.chaos.server import Server, serving
+from tests.chaos.small_disk import small_disk
 from tests.chaos.world import DATABASE, World
 from tests.running_system import running_system
 
@@ -35,14 +37,19 @@ def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLI
     """Run everything until the block is left; nobody sends anything yet."""
     with ExitStack() as stack:
         postgres_port, broker_port = free_ports(LOOPBACK, LOOPBACK)
-        postgres = stack.enter_context(_postgres(place, port=postgres_port))
+        disk = stack.enter_context(small_disk(place)) if Need.SMALL_DISK in needs else None
+        postgres = stack.enter_context(_postgres(place, directory=(disk or place) / "postgres", port=postgres_port))
         broker = stack.enter_context(_broker(place, port=broker_port))
+        relays = [
+            stack.enter_context(relaying(to_port=server.port)) if Need.RELAYS in needs else None
+            for server in (postgres, broker)
+        ]
         system = stack.enter_context(
             running_system(
                 place / "data",
                 "--allow-local-webhooks",
-                *("--database-url", _database_url(postgres)),
-                *("--broker-url", broker.url),
+                *("--database-url", _through(relays[0], _database_url(postgres))),
+                *("--broker-url", _through(relays[1], broker.url)),
                 environment=SETTINGS,
             )
         )
@@ -51,8 +58,20 @@ def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLI
         crowd = Crowd(url=system.url, people=people, history=History(file=file), seed=seed, clients=clients)
         stack.callback(crowd.close)
         yield World(
-            system=system, postgres=postgres, broker=broker, crowd=crowd, place=place, stopping=threading.Event()
+            system=system,
+            postgres=postgres,
+            broker=broker,
+            crowd=crowd,
+            postgres_relay=relays[0],
+            broker_relay=relays[1],
+            small_disk=disk,
+            place=place,
+            stopping=threading.Event(),
         )
+
+
+def _through(relay: Relay | None, url: str) -> str:
+    return url if relay is None else at_port(url, relay.port)
 
 
 def at_port(url: str, port: int) -> str:
@@ -62,10 +81,10 @@ def at_port(url: str, port: int) -> str:
 
 
 @contextmanager
-def _postgres(place: Path, *, port: int) -> Generator[Server]:
+def _postgres(place: Path, *, directory: Path, port: int) -> Generator[Server]:
     server = PrivatePostgres(
         program=find_postgres(place, environment=os.environ),
-        directory=place / "postgres",
+        directory=directory,
         port=port,
         password=token_hex(),
     )

@@ -1,4 +1,4 @@
-"""Leave the broker away for a whole run: upkeep applies what nobody is woken for, and the webhook worker looks itself."""
+"""Leave the broker away for a whole run: upkeep applies what nobody is woken for."""
 
 import signal
 from typing import Final

@@ -2,8 +2,7 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from shared import clock
@@ -17,7 +16,7 @@ SERVED_SECONDS_MAX: Final = 5.0
 
 def of_postgres(drilled: Drilled) -> None:
     """Crash it twenty times, evenly spread (fewer in a run that is too short to be served between)."""
-    world = drilled.world
+    world, stretches = drilled.world, list[tuple[float, float]]()
     parts = dict(world.system.parts)
     restarts = min(RESTARTS, max(1, int(drilled.seconds / (SERVED_SECONDS_MAX + 1))))
     until_seconds = clock.monotonic_seconds()
@@ -27,10 +26,13 @@ def of_postgres(drilled: Drilled) -> None:
             # As `pg_ctl -m immediate` does.
             world.postgres.stop(signal.SIGQUIT)
             world.postgres.start()
-        world.pause(max(SERVED_SECONDS_MAX + 0.5, until_seconds - clock.monotonic_seconds()))
-    drilled.figures |= {"restarts": restarts, "served again after seconds": _served_after(drilled)}
+        back_seconds = clock.monotonic_seconds()
+        world.pause(max(SERVED_SECONDS_MAX + 0.5, until_seconds - back_seconds))
+        stretches.append((back_seconds, clock.monotonic_seconds()))
+    served = _served_after(drilled, stretches)
+    drilled.figures |= {"restarts": restarts, "served again after seconds": served}
     drilled.wrong += [f"{times} times {what}" for what, times in _unwanted(drilled).items()]
-    drilled.wrong += list(_late(drilled))
+    drilled.wrong += list(_late(drilled, stretches))
     if parts != dict(world.system.parts):
         drilled.wrong.append("parts of the system were restarted")
 
@@ -50,17 +52,10 @@ def _is_as_promised(operation: Operation) -> bool:
     return operation.outcome is Outcome.OK
 
 
-def _stretches(drilled: Drilled) -> Iterator[tuple[float, float]]:
-    """Give the times at which PostgreSQL was there: from when it had started, to when it was crashed anew."""
-    outages = drilled.world.postgres.outages
-    for (_, back_seconds), (went_seconds, _) in pairwise([*outages, (clock.monotonic_seconds(), 0.0)]):
-        yield back_seconds, went_seconds
-
-
-def _served_after(drilled: Drilled) -> list[float]:
-    """Say how long after each return the first transfer that was sent after it was accepted."""
+def _served_after(drilled: Drilled, stretches: Sequence[tuple[float, float]]) -> list[float]:
+    """Say how long after each return (PostgreSQL lets in) the first transfer that was sent after it was accepted."""
     found: list[float] = []
-    for back_seconds, went_seconds in _stretches(drilled):
+    for back_seconds, went_seconds in stretches:
         accepted = [
             operation.answered_seconds - back_seconds
             for operation in drilled.operations
@@ -73,9 +68,9 @@ def _served_after(drilled: Drilled) -> list[float]:
     return found
 
 
-def _late(drilled: Drilled) -> Iterator[str]:
+def _late(drilled: Drilled, stretches: Sequence[tuple[float, float]]) -> Iterator[str]:
     """Name what was sent when normal service was due, and refused."""
-    for back_seconds, went_seconds in _stretches(drilled):
+    for back_seconds, went_seconds in stretches:
         for operation in drilled.operations:
             is_due = back_seconds + SERVED_SECONDS_MAX <= operation.invoked_seconds
             is_over = operation.answered_seconds is not None and operation.answered_seconds < went_seconds

@@ -65,7 +65,7 @@ def _is_as_promised(operation: Operation) -> bool:
 
 
 class _Polls:
-    """Somebody who waits for a transfer that cannot end yet, and somebody who listens to it, while the edge is ended."""
+    """Somebody waits for a transfer that cannot end yet, and somebody listens to it, while the edge is ended."""
 
     def __init__(self) -> None:
         self.met: Counter[str] = Counter()

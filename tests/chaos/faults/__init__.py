@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import broker, postgres, processes, transfers, webhooks
+from tests.chaos.faults import broker, disk, locks, network, postgres, processes, transfers, webhooks
 
 _FAMILIES: tuple[Sequence[Fault], ...] = (
     broker.FAULTS,
+    disk.FAULTS,
+    locks.FAULTS,
+    network.FAULTS,
     postgres.FAULTS,
     processes.FAULTS,
     transfers.FAULTS,
