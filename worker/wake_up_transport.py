@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 from celery import Celery
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 
 log = structlog.get_logger()
 
@@ -23,12 +23,13 @@ class QoS(redis.QoS):
     """Room for so many messages, which what is done with gives back, whether Redis hears of it or not."""
 
     def ack(self, delivery_tag: str) -> None:
-        """Note that a message is done with."""
+        """Have done with a message."""
         try:
             super().ack(delivery_tag)
-        finally:
+        except Exception:  # whatever it is, the caller is told
             # Redis hands the message out again after a while, which is harmless; with room, the loss is noticed.
-            self._quick_ack(delivery_tag)  # pyright: ignore (kombu's transport has no types)
+            virtual.QoS.ack(self, delivery_tag)  # pyright: ignore (kombu's transport has no types)
+            raise
 
 
 class Channel(redis.Channel):
