@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
+
 from tests.chaos.fault import Doing, Fault, Need
 from tests.chaos.world import World
 
@@ -23,6 +25,9 @@ def fill(world: World, *, seconds: float, chance: random.Random) -> int:
             spent_seconds = 0.0
             while not world.postgres.has_ended() and spent_seconds < FILLED_SECONDS_MAX:
                 _fill_up(filler)
+                # What it has set aside for its log would last for long under a light load.
+                with suppress(psycopg.OperationalError), world.database() as connection:
+                    connection.execute("SELECT pg_switch_wal()")
                 spent_seconds += LOOK_SECONDS
                 if not world.pause(LOOK_SECONDS):
                     break
@@ -32,7 +37,7 @@ def fill(world: World, *, seconds: float, chance: random.Random) -> int:
             world.postgres.stop()
             world.postgres.start()
     world.sometimes["PostgreSQL gave up on a full disk"] += went
-    return 1
+    return int(went)
 
 
 def _fill_up(filler: Path) -> None:
