@@ -28,7 +28,7 @@ class QoS(redis.QoS):
             super().ack(delivery_tag)
         except Exception:  # whatever it is, the caller is told
             # Redis hands the message out again after a while, which is harmless; with room, the loss is noticed.
-            virtual.QoS.ack(self, delivery_tag)  # pyright: ignore (kombu's transport has no types)
+            virtual.QoS.ack(self, delivery_tag)
             raise
 
 

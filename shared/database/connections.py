@@ -180,9 +180,9 @@ def options(application_name: str, timeouts: Timeouts) -> dict[str, Any]:
         # 16 without (PostgreSQL 15, 200,000 wallets, 500,000 transfers).
         "jit": "off",
         "enable_seqscan": "off" if timeouts.by_index else "on",
-        **_SERVER_NETWORK,
         # Nor put into order what an index has in order: of a lane's queue only the head is wanted.
         "enable_bitmapscan": "off" if timeouts.by_index else "on",
+        **_SERVER_NETWORK,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return {**_NETWORK, "application_name": application_name, "options": options}
