@@ -132,7 +132,12 @@ LIMIT 1
 
 # Index: queue_pkey, from its head.
 COUNT_WAITING: LiteralString = """
-SELECT count(*) FROM (SELECT FROM queue WHERE lane = %(lane)s ORDER BY position LIMIT %(limit)s) AS head
+SELECT count(*)
+FROM (
+    SELECT FROM queue
+    WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
+    ORDER BY position LIMIT %(limit)s
+) AS head
 """
 
 # Lanes whose head has waited although its wake-up was sent, and that nobody is working. Only the head is looked at,
