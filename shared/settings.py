@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_transfers: bool = False
     sentry_dsn: str | None = Field(default=None, repr=False)
-    crash_at: str = ""
+    crash_at: str | None = None
     allow_crashes: bool = False
 
     @model_validator(mode="after")

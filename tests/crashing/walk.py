@@ -48,6 +48,13 @@ class Crashing:
         assert self.run(part, crash=f"kill {crash}", **job) == -SIGKILL, f"did not die {crash}\n{tail(self.log)}"
         self.let_time_pass()
 
+    def may_die(self, part: str, *, crash: str) -> bool:
+        """Have a part killed at a point if it passes it; then much time passes. Say whether it was killed."""
+        ended = self.run(part, crash=f"kill {crash}")
+        assert ended in {0, -SIGKILL}, f"{part} failed\n{tail(self.log)}"
+        self.let_time_pass()
+        return ended == -SIGKILL
+
     def let_time_pass(self) -> None:
         """Wait until PostgreSQL knows who has died, and make the time pass for which others leave the dead alone."""
         eventually(lambda: self.ledger.value(OTHERS) == 0, otherwise=lambda: "its sessions go on")

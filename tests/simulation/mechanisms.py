@@ -28,12 +28,13 @@ WHERE lane = %(lane)s AND position <= (SELECT max(position) FROM unnest(%(positi
 TAKE_AND_READ: LiteralString = """
 SELECT lanes.lane, lanes.event_number, careful_transfers_left, unprocessable_in_a_row,
        stopped_at IS NOT NULL AS stopped, busy_by, clock_timestamp() - busy_since AS busy_for,
-       position, transfer_id, source_wallet_id, destination_wallet_id, amount, attempts, accepted_at,
+       (SELECT queue_horizon.position FROM queue_horizon) AS horizon,
+       queue.position, transfer_id, source_wallet_id, destination_wallet_id, amount, attempts, accepted_at,
        greatest(clock_timestamp(), last_applied_at) AS read_at
 FROM lanes
 LEFT JOIN queue ON queue.lane = lanes.lane
 WHERE lanes.lane = %(lane)s
-ORDER BY position
+ORDER BY queue.position
 FOR NO KEY UPDATE OF lanes
 """
 
@@ -90,7 +91,7 @@ class OneStatement:
     def keep_lane(self, tx: Connection, lane: int) -> ledger.TakenLane:
         """Take the lane, and remember what was read with it."""
         rows = tx.execute(TAKE_AND_READ, {"lane": lane}).fetchall()
-        self._rows[id(tx)] = [ledger.QueueRow._make(row[7:]) for row in rows if row[7] is not None]
+        self._rows[id(tx)] = [ledger.QueueRow._make(row[8:]) for row in rows if row[8] is not None]
         names = (
             "lane",
             "event_number",
@@ -99,8 +100,9 @@ class OneStatement:
             "stopped",
             "busy_by",
             "busy_for",
+            "horizon",
         )
-        return ledger.TakenLane(**dict(zip(names, rows[0][:7], strict=True)))
+        return ledger.TakenLane(**dict(zip(names, rows[0][:8], strict=True)))
 
     def read_head(self, tx: Connection, lane: int, *, limit: int) -> list[ledger.QueueRow]:
         """Give what was read."""
