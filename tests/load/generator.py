@@ -148,6 +148,9 @@ async def _open_loop(job: Job) -> list[Answer]:
 
     async def send(place: int, intended_seconds: float) -> None:
         async with room:
+            # A server hangs up on who has said nothing for a while.
+            while idle and idle[-1].is_closed:
+                idle.pop()
             connection = idle.pop() if idle else await _connect(job.server)
             sent_seconds = monotonic_seconds()
             head, body = await connection.ask(job.requests[place])
@@ -215,6 +218,11 @@ class _Connection(asyncio.Protocol):
             self._received = b""
             assert self._answer is not None, "an answer that nobody asked for"
             self._answer.set_result((head, body))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has hung up."""
+        return self._transport is None or self._transport.is_closing()
 
     async def ask(self, request: bytes) -> tuple[bytes, bytes]:
         assert self._transport is not None, "not connected"
