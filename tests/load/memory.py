@@ -16,16 +16,19 @@ LOOK_SECONDS = 0.1
 # Made in PostgreSQL, as nothing but their number matters here: as if they had been accepted one after the other.
 FILL_QUEUE = """
 WITH wanted AS (
-    SELECT nextval('transfer_position') AS position, uuidv7() AS id, owner_id,
-           %(sources)s::uuid[] AS sources, 1 + mod(n, %(count)s) AS source,
+    SELECT nextval('transfer_position') AS position, uuidv7() AS id, owner_id, 1 + mod(n, %(count)s) AS source,
            1 + mod(n + 1 + n / %(count)s, %(count)s) AS destination
     FROM generate_series(1, %(transfers)s) AS n
     CROSS JOIN (SELECT owner_id FROM wallets WHERE id = %(first)s) AS owner
 ), accepted AS (
     INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id,
                            amount, currency, created_at)
-    SELECT id, position, owner_id, owner_id, sources[source], sources[destination], 1, 'BDT', statement_timestamp()
-    FROM wanted WHERE source <> destination
+    SELECT id, position, owner_id, owner_id, sources.ids[source], sources.ids[destination], 1, 'BDT',
+           statement_timestamp()
+    FROM wanted
+    -- Not in `wanted`, which is spooled: a copy of it for each row fills a disk.
+    CROSS JOIN (SELECT %(sources)s::uuid[] AS ids) AS sources
+    WHERE source <> destination
     RETURNING id, position, source_wallet_id, destination_wallet_id, amount, created_at
 )
 INSERT INTO queue (lane, position, transfer_id, source_wallet_id, destination_wallet_id, amount, accepted_at)
