@@ -8,7 +8,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -16,7 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from hishab import following
+from hishab import following, lists
 from hishab.answers import (
     Audit,
     Batch,
@@ -34,6 +33,7 @@ from hishab.credentials import Credentials
 from hishab.endpoints import Endpoints
 from hishab.errors import HishabError, RefusedError, UnexpectedAnswerError
 from hishab.in_parts import in_parts
+from hishab.lists import PAGE_LIMIT, Params
 from hishab.new_transfer import NewTransfer
 from hishab.operations import Operations
 from hishab.sending import Request, Sender, parse
@@ -46,7 +46,6 @@ FIRST_ANSWER_SECONDS = 10.0
 """Whoever has never answered is rather absent than restarting; `hishab up` is ready within this. Source: issue 2."""
 
 NOT_FOUND = 404
-PAGE_LIMIT = ("limit", "100")
 """The largest pages there are."""
 
 EXTERNAL_IDS_MAX = 100
@@ -60,9 +59,7 @@ BODY_BYTES_MAX = 60_000
 KEY_BYTES = 16
 """As many as a UUID has: no two are ever the same."""
 
-Params = Sequence[tuple[str, str]]
 Shape = TypeVar("Shape", bound=BaseModel)
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,15 +218,15 @@ class Client:
         """Yield what you sent and received, newest first, over all pages."""
         wanted = {"status": status, "reference": reference, "wallet_id": wallet_id}
         params = [(name, value) for name, value in wanted.items() if value is not None]
-        return self._iterate("/v1/transfers", Page[Transfer], params=params)
+        return lists.items(self._sender, "/v1/transfers", Page[Transfer], params=params)
 
     def iterate_entries(self, wallet_id: str) -> AsyncGenerator[Entry]:
         """Yield the movements on a wallet of yours, newest first, over all pages."""
-        return self._iterate(f"/v1/wallets/{wallet_id}/entries", Page[Entry])
+        return lists.items(self._sender, f"/v1/wallets/{wallet_id}/entries", Page[Entry])
 
     def iterate_batch(self, batch_id: str) -> AsyncGenerator[Transfer]:
         """Yield the transfers of a batch as they stand now, in the order they were sent, over all pages."""
-        return self._iterate(f"/v1/transfer-batches/{batch_id}/transfers", Page[Transfer])
+        return lists.items(self._sender, f"/v1/transfer-batches/{batch_id}/transfers", Page[Transfer])
 
     def iterate_event_pages(
         self, *, types: Sequence[str] = (), after: str | None = None
@@ -243,7 +240,7 @@ class Client:
             after: The `next_cursor` of the last page you acted on.
         """
         params = [("types", kind) for kind in types]
-        return self._pages("/v1/events", Page[Event], params=params, begins_at=after, behind="after")
+        return lists.pages(self._sender, "/v1/events", Page[Event], params=params, begins_at=after, behind="after")
 
     async def currencies(self) -> list[Currency]:
         """Return every currency."""
@@ -321,31 +318,6 @@ class Client:
         return Acceptance(
             transfer=parse(answer, Transfer), idempotency_key=idempotency_key, replayed=_is_replay(answer.headers)
         )
-
-    async def _iterate(self, path: str, shape: type[Page[Item]], *, params: Params = ()) -> AsyncGenerator[Item]:
-        async with aclosing(self._pages(path, shape, params=params)) as pages:
-            async for page in pages:
-                for item in page.data:
-                    yield item
-
-    async def _pages(
-        self,
-        path: str,
-        shape: type[Page[Item]],
-        *,
-        params: Params,
-        begins_at: str | None = None,
-        behind: str = "cursor",
-    ) -> AsyncGenerator[Page[Item]]:
-        """Yield page after page; `behind` is what the list calls the parameter that says where one begins."""
-        cursor = begins_at
-        while True:
-            place = [] if cursor is None else [(behind, cursor)]
-            page = await self._read(path, shape, params=[*params, PAGE_LIMIT, *place])
-            yield page
-            cursor = page.next_cursor
-            if not page.has_more or cursor is None:
-                return
 
     async def _read(self, path: str, shape: type[Shape], *, params: Params = ()) -> Shape:
         return parse(await self._sender.send(Request(path=path, params=params)), shape)

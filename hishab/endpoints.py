@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
+from hishab import lists
 from hishab.answers import Delivery, Endpoint, EndpointHealth, Page, Recovery
+from hishab.lists import PAGE_LIMIT
 from hishab.sending import Request, Sender, parse
 
 PATH = "/v1/webhook-endpoints"
-PAGE_LIMIT = ("limit", "100")
 
 
 class Endpoints:
@@ -61,15 +62,6 @@ class Endpoints:
         request = Request(method="POST", path=f"{PATH}/{endpoint_id}/recover", body=body)
         return parse(await self._sender.send(request), Recovery)
 
-    async def iterate_all(self) -> AsyncGenerator[EndpointHealth]:
+    def iterate_all(self) -> AsyncGenerator[EndpointHealth]:
         """Yield everybody's endpoints, newest first, and how each fares. For operators."""
-        cursor: str | None = None
-        while True:
-            params = [PAGE_LIMIT] if cursor is None else [PAGE_LIMIT, ("cursor", cursor)]
-            answer = await self._sender.send(Request(path="/v1/system/webhook-endpoints", params=params))
-            page = parse(answer, Page[EndpointHealth])
-            for endpoint in page.data:
-                yield endpoint
-            cursor = page.next_cursor
-            if not page.has_more or cursor is None:
-                return
+        return lists.items(self._sender, "/v1/system/webhook-endpoints", Page[EndpointHealth])

@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncGenerator
 
+from hishab import lists
 from hishab.answers import Lane, Page, UnprocessableTransfer
 from hishab.sending import Request, Sender, parse
-
-PAGE_LIMIT = ("limit", "100")
 
 
 class Operations:
@@ -14,18 +13,9 @@ class Operations:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    async def iterate_unprocessable(self) -> AsyncGenerator[UnprocessableTransfer]:
+    def iterate_unprocessable(self) -> AsyncGenerator[UnprocessableTransfer]:
         """Yield what a defect of Hishab's has ended, newest first. No money moved."""
-        cursor: str | None = None
-        while True:
-            params = [PAGE_LIMIT] if cursor is None else [PAGE_LIMIT, ("cursor", cursor)]
-            answer = await self._sender.send(Request(path="/v1/system/unprocessable-transfers", params=params))
-            page = parse(answer, Page[UnprocessableTransfer])
-            for transfer in page.data:
-                yield transfer
-            cursor = page.next_cursor
-            if not page.has_more or cursor is None:
-                return
+        return lists.items(self._sender, "/v1/system/unprocessable-transfers", Page[UnprocessableTransfer])
 
     async def lanes(self) -> list[Lane]:
         """Return how each lane gets on."""

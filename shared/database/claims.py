@@ -11,10 +11,9 @@ from psycopg.rows import class_row, scalar_row
 
 from shared.domain.attempt import Answer
 
-# The endpoints that something is due to, or that were deleted or disabled with something pending. Found by stepping
-# from one to the next in the index: a million deliveries that one is behind with cost no more than one.
-# Index: webhook_deliveries_due_idx.
-READ_OWED: LiteralString = """
+# The endpoints that something is owed to, found by stepping from one to the next in the index: a million deliveries
+# that one is behind with cost no more than one. Index: webhook_deliveries_due_idx.
+OWED: LiteralString = """
 WITH RECURSIVE owed (endpoint_id) AS (
     (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1)
     UNION ALL
@@ -23,6 +22,12 @@ WITH RECURSIVE owed (endpoint_id) AS (
     FROM owed
     WHERE owed.endpoint_id IS NOT NULL
 )
+"""
+
+# Those that something is due to, or that were deleted or disabled with something pending. Index: the same.
+READ_OWED: LiteralString = (
+    OWED
+    + """
 SELECT owed.endpoint_id,
        endpoint.deleted_at IS NOT NULL OR endpoint.disabled_at IS NOT NULL AS closed,
        endpoint.failures >= %(failing_from)s AS failing
@@ -35,6 +40,7 @@ WHERE endpoint.deleted_at IS NOT NULL
                    WHERE endpoint_id = owed.endpoint_id AND status = 'pending'
                      AND next_attempt_at <= statement_timestamp()))
 """
+)
 
 # Whoever moves the time of the next probe may send one; another process that wants to finds it moved. In order of id,
 # as everybody who locks several endpoints. Index: webhook_endpoints_pkey.

@@ -9,6 +9,7 @@ from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.database.claims import OWED
 from shared.database.upkeep import SWEEP
 from shared.domain.endpoint_health import FAILING_FROM
 
@@ -51,19 +52,14 @@ WHERE lanes.lane > 0
 ORDER BY lanes.lane
 """)
 
-# The endpoints that something is owed to, found as in claims.py by stepping from one to the next; then what is due to
+# The endpoints that something is owed to, found as in claims.py; then what is due to
 # them at this moment, apart for those that answer and those that keep failing: arrears of the latter are no surprise.
 # What was asked to be sent again is due since its endpoint exists, and says nothing of how long it has waited.
 # Index: webhook_deliveries_due_idx.
-READ_DELIVERIES = text("""
-WITH RECURSIVE owed (endpoint_id) AS (
-    (SELECT endpoint_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT endpoint_id FROM webhook_deliveries
-            WHERE status = 'pending' AND endpoint_id > owed.endpoint_id ORDER BY endpoint_id LIMIT 1)
-    FROM owed
-    WHERE owed.endpoint_id IS NOT NULL
-), open AS MATERIALIZED (
+DELIVERIES: LiteralString = (
+    OWED  # noqa: S608 (constants, put together)
+    + """
+, open AS MATERIALIZED (
     SELECT endpoint.id, endpoint.created_at, endpoint.failures >= :failing_from AS failing
     FROM (SELECT endpoint_id FROM owed LIMIT :endpoints_max) AS few
     JOIN webhook_endpoints AS endpoint ON endpoint.id = few.endpoint_id
@@ -89,7 +85,9 @@ SELECT kind.failing,
         ) AS oldest
         WHERE open.failing = kind.failing) AS oldest_seconds
 FROM (VALUES (false), (true)) AS kind (failing)
-""")
+"""
+)
+READ_DELIVERIES = text(DELIVERIES)
 
 # Indexes: events_unprocessable_idx, webhook_endpoints_disabled_idx, upkeep_pkey.
 READ_TROUBLE = text("""
