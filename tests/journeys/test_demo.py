@@ -85,9 +85,9 @@ def test_interrupted_it_leaves_nothing_behind(place: Path, number: signal.Signal
             said += line
             if moment in line:
                 break
-        eventually(lambda: list(place.iterdir()))
-        processes = descendants(process.pid)
-        assert processes
+        # It says the line first, makes its place next, and starts something in it last.
+        processes = eventually(lambda: descendants(process.pid))
+        assert list(place.iterdir())
         process.send_signal(number)
         rest, complaint = process.communicate(timeout=STOP_SECONDS_MAX)
     assert process.returncode == 128 + number, said + rest + complaint
