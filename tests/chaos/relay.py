@@ -62,6 +62,15 @@ class _Line:
     def die(self) -> None:
         self.is_dead = True
 
+    @contextmanager
+    def breaking_both_ways(self) -> Generator[None]:
+        """Tell one end when the other has broken off, as the kernel would if nobody stood between."""
+        try:
+            yield
+        except OSError:
+            if not self.is_dead:
+                self.reset()
+
 
 @dataclass(slots=True, kw_only=True)
 class Relay:
@@ -129,7 +138,7 @@ class Relay:
             server.close()
 
     async def _ask(self, questions: asyncio.StreamReader, line: _Line) -> None:
-        with suppress(OSError):
+        with line.breaking_both_ways():
             while chunk := await questions.read(CHUNK_BYTES):
                 line.introduction += chunk[: INTRODUCTION_BYTES - len(line.introduction)]
                 if self._is_trapped(chunk, line=line) is Then.CUT_BEFORE:
@@ -140,7 +149,7 @@ class Relay:
                 line.server.write_eof()
 
     async def _answer(self, answers: asyncio.StreamReader, line: _Line) -> None:
-        with suppress(OSError):
+        with line.breaking_both_ways():
             while chunk := await answers.read(CHUNK_BYTES):
                 if line.trapped is not None:
                     self.caught.set()

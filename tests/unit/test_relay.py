@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.clock import monotonic_seconds
-from tests.chaos.relay import Relay, Then, Trap, relaying
+from tests.chaos.relay import AT_ONCE, Relay, Then, Trap, relaying
 from tests.eventually import eventually
 
 SILENCE_SECONDS = 0.3
 ANSWER_SECONDS_MAX = 20.0
+BREAK_OFF = b"break off"
 
 
 @dataclass(slots=True)
 class Echo:
-    """A server that answers every piece with itself, and remembers what it heard."""
+    """A server that answers every piece with itself, and remembers what it heard. At one word it breaks off."""
 
     door: socket.socket
     heard: list[bytes] = field(default_factory=list[bytes])
+    broken_off: threading.Event = field(default_factory=threading.Event)
 
     def welcome(self) -> None:
         with suppress(OSError):
@@ -30,10 +32,17 @@ class Echo:
                 threading.Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:
-        with suppress(OSError), client:
+        try:
             while chunk := client.recv(65_536):
                 self.heard.append(chunk)
+                if chunk == BREAK_OFF:
+                    break_off(client)
+                    return
                 client.sendall(chunk)
+        except OSError:
+            self.broken_off.set()
+        finally:
+            client.close()
 
 
 @pytest.fixture
@@ -73,6 +82,12 @@ def told(client: socket.socket, word: bytes) -> bytes:
     return answer
 
 
+def break_off(end: socket.socket) -> None:
+    """Close one end as the kernel does for a process that is killed with something unread."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    end.close()
+
+
 Connect = Callable[[], socket.socket]
 
 
@@ -86,6 +101,18 @@ class TestRelay:
             assert told(client, b"one") == b"one"
             client.shutdown(socket.SHUT_WR)
             assert client.recv(1) == b""
+
+    def test_tells_the_client_when_the_server_breaks_off(self, connect: Connect) -> None:
+        client = connect()
+        told(client, b"one")
+        with pytest.raises(ConnectionResetError):
+            told(client, BREAK_OFF)
+
+    def test_tells_the_server_when_a_client_breaks_off(self, echo: Echo, connect: Connect) -> None:
+        client = connect()
+        told(client, b"one")
+        break_off(client)
+        assert echo.broken_off.wait(ANSWER_SECONDS_MAX)
 
     def test_lets_each_piece_wait(self, relay: Relay, connect: Connect) -> None:
         client = connect()
