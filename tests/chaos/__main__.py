@@ -1,11 +1,10 @@
 """Break a running Hishab in every way, and judge what became of it: `make chaos`, or `python -m tests.chaos --help`."""
 
 import argparse
-import os
 import random
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,12 +13,12 @@ from shared import clock
 from tests.chaos.crowd import CLIENTS
 from tests.chaos.fault import Fault, Need
 from tests.chaos.faults import ALL
+from tests.chaos.means import missing
 from tests.chaos.report import Report, write
 from tests.chaos.run import run
 from tests.chaos.schedule import TOGETHER
 
 RESULTS = Path("docs/chaos")
-ROOT = 0
 
 
 def main() -> None:
@@ -33,7 +32,7 @@ def main() -> None:
 
     names = _names(asked.faults)
     folder = asked.results if asked.write else Path(tempfile.mkdtemp(prefix="hishab-chaos-report-"))
-    faults, left_out = _possible(_faults(names))
+    faults, left_out = possible(_faults(names), named=names if asked.faults else (), missing=missing)
     say(f"seed {asked.seed}")
     with tempfile.TemporaryDirectory(prefix="hishab-chaos-") as directory:
         place = Path(directory)
@@ -82,13 +81,18 @@ def _faults(names: Sequence[str]) -> list[Fault]:
     return [ALL[name] for name in alone or ALL]
 
 
-def _possible(faults: Sequence[Fault]) -> tuple[list[Fault], Mapping[str, str]]:
-    """Leave out what this machine does not allow, and say why."""
-    left_out = {
-        fault.name: "only root may mount a small disk"
-        for fault in faults
-        if Need.SMALL_DISK in fault.needs and os.geteuid() != ROOT
-    }
+def possible(
+    faults: Sequence[Fault], *, named: Sequence[str], missing: Callable[[Need], str | None]
+) -> tuple[list[Fault], Mapping[str, str]]:
+    """Leave out what this machine does not allow, and say why; what was asked for by name is not left out.
+
+    Raises:
+        SystemExit: It was, and cannot be had here.
+    """
+    reasons = {need: missing(need) for fault in faults for need in fault.needs}
+    left_out = {fault.name: why for fault in faults for need in fault.needs if (why := reasons[need])}
+    if impossible := [f"{name} cannot be had here: {why}." for name, why in left_out.items() if name in named]:
+        sys.exit(" ".join(impossible))
     return [fault for fault in faults if fault.name not in left_out], left_out
 
 

@@ -19,7 +19,7 @@ class Need(Enum):
     """The data of PostgreSQL are on a small file system of their own."""
 
     FAKED_CLOCK = "faked clock"
-    """Its processes read a clock that can be set."""
+    """Its processes read clocks that can be set."""
 
 
 class Fault(Protocol):

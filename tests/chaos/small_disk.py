@@ -1,6 +1,7 @@
 """Make a small disk that can be filled up: a tmpfs, which only root may mount."""
 
 import subprocess
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,20 @@ def small_disk(place: Path, *, megabytes: int = MEGABYTES) -> Generator[Path]:
         check=False,
     )
     if done.returncode != 0:
-        raise NotHereError(done.stderr.strip())
+        # Who speaks, about which directory, and why: only the last is worth repeating.
+        why = done.stderr.partition("\n")[0].rpartition(": ")[2].rstrip(".")
+        raise NotHereError(f"no small disk can be mounted here ({why})")
     try:
         yield mounted
     finally:
         subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+def why_not() -> str | None:
+    """Say why there can be none here; nothing if there can."""
+    with tempfile.TemporaryDirectory(prefix="hishab-chaos-disk-") as directory:
+        try:
+            with small_disk(Path(directory)):
+                return None
+        except NotHereError as error:
+            return str(error)

@@ -14,6 +14,7 @@ from psycopg import sql
 from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
 from hishab.postgres_program import find_postgres
+from tests.chaos.clocks import Clocks
 from tests.chaos.crowd import CLIENTS, Crowd
 from tests.chaos.fault import Need
 from tests.chaos.history import History
@@ -44,13 +45,14 @@ def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLI
             stack.enter_context(relaying(to_port=server.port)) if Need.RELAYS in needs else None
             for server in (postgres, broker)
         ]
+        clocks = Clocks.of(place / "clocks") if Need.FAKED_CLOCK in needs else None
         system = stack.enter_context(
             running_system(
                 place / "data",
                 "--allow-local-webhooks",
                 *("--database-url", _through(relays[0], _database_url(postgres))),
                 *("--broker-url", _through(relays[1], broker.url)),
-                environment=SETTINGS,
+                environment=SETTINGS if clocks is None else {**SETTINGS, **clocks.environment},
             )
         )
         people = stack.enter_context(settled(system))
@@ -65,6 +67,7 @@ def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLI
             postgres_relay=relays[0],
             broker_relay=relays[1],
             small_disk=disk,
+            clocks=clocks,
             place=place,
             stopping=threading.Event(),
         )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import psycopg
 import redis
 
+from tests.chaos.clocks import Clocks
 from tests.chaos.crowd import Crowd
 from tests.chaos.server import Server
 from tests.running_system import System, descendants
@@ -37,7 +38,7 @@ class World:
         postgres_relay: Between the system and PostgreSQL, if a fault of the run needs it.
         broker_relay: Between the system and the broker.
         small_disk: Where the data of PostgreSQL are, if a fault needs that to be small.
-        clock_file: What to write into to set the clock of the system, if a fault needs that.
+        clocks: Those of the parts, if a fault needs to set them.
         crowd: Its clients.
         place: A directory for whatever a fault leaves behind; gone with the run.
         stopping: Set when the run is over: a fault mends what it broke, and returns.
@@ -51,7 +52,7 @@ class World:
     postgres_relay: Relay | None = None
     broker_relay: Relay | None = None
     small_disk: Path | None = None
-    clock_file: Path | None = None
+    clocks: Clocks | None = None
     place: Path
     stopping: threading.Event = field(default_factory=threading.Event)
     sometimes: Counter[str] = field(default_factory=Counter[str])

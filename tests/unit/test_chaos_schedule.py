@@ -4,7 +4,10 @@ import random
 from itertools import islice
 from typing import cast
 
-from tests.chaos.fault import Doing, Fault
+import pytest
+
+from tests.chaos.__main__ import possible
+from tests.chaos.fault import Doing, Fault, Need
 from tests.chaos.run import failures
 from tests.chaos.schedule import TOGETHER_STEPS, Step, steps, take
 from tests.chaos.world import World
@@ -57,3 +60,21 @@ def test_a_fault_that_cannot_be_done_fails_the_run_and_ends_no_other() -> None:
         "F9 never bit",
         "F9 could not be done: OSError: nothing to break",
     ]
+
+
+def needing(name: str, *needs: Need) -> Doing:
+    return Doing(name=name, what="needs something", does=failing, needs=frozenset(needs))
+
+
+def has_no_disk(need: Need) -> str | None:
+    return "no disk is small" if need is Need.SMALL_DISK else None
+
+
+def test_what_cannot_be_had_here_is_left_out_and_said() -> None:
+    relayed, filled = needing("F11", Need.RELAYS), needing("F15", Need.RELAYS, Need.SMALL_DISK)
+    assert possible([relayed, filled], named=(), missing=has_no_disk) == ([relayed], {"F15": "no disk is small"})
+
+
+def test_what_cannot_be_had_here_and_was_asked_for_by_name_is_refused_in_a_sentence() -> None:
+    with pytest.raises(SystemExit, match=r"^F15 cannot be had here: no disk is small\.$"):
+        possible([needing("F15", Need.SMALL_DISK)], named=["F15"], missing=has_no_disk)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import broker, disk, locks, network, postgres, processes, transfers, webhooks
+from tests.chaos.faults import broker, clocks, disk, locks, network, postgres, processes, transfers, webhooks
 
 _FAMILIES: tuple[Sequence[Fault], ...] = (
     broker.FAULTS,
+    clocks.FAULTS,
     disk.FAULTS,
     locks.FAULTS,
     network.FAULTS,
