@@ -31,6 +31,10 @@ NO_QUOTAS = {"HISHAB_SIGN_INS_PER_MINUTE": "1000000", "HISHAB_REQUESTS_PER_SECON
 STATE, PARENT, START_TICKS = 0, 1, 19
 
 
+class EndedBadlyError(AssertionError):
+    """A `hishab up` ended with anything but 0; says so, and its last words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """A `hishab up` that serves.
@@ -76,6 +80,10 @@ class System:
         eventually(lambda: self.parts[part] != of, otherwise=lambda: f"{part} was not restarted\n{tail(self.log)}")
         return self.parts[part]
 
+    def has_ended(self) -> bool:
+        """Say whether the launcher is gone."""
+        return not is_running(self.pid)
+
     @property
     def _running(self) -> dict[str, Any]:
         return json.loads((self.data_dir / "running.json").read_bytes())
@@ -90,6 +98,9 @@ def running_system(
     Args:
         environment: Added to ours, whose own settings of Hishab do not reach it.
         within: Words that start a program in surroundings of their making.
+
+    Raises:
+        EndedBadlyError: It has not.
     """
     out, log = data_dir.with_suffix(".out"), data_dir.with_suffix(".log")
     out.unlink(missing_ok=True)
@@ -103,7 +114,8 @@ def running_system(
             log=log,
             pid=process.pid,
         )
-    assert process.returncode == 0, f"it ended with exit code {process.returncode}\n{tail(log)}"
+    if process.returncode != 0:
+        raise EndedBadlyError(f"it ended with exit code {process.returncode}\n{tail(log)}")
 
 
 def run_to_its_end(part: Part) -> "subprocess.CompletedProcess[str]":

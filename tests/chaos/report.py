@@ -83,7 +83,7 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
         f"Machine: {machine}.",
         "",
-        *(f"- {failure}" for failure in report.failures),
+        *(_failure(failure) for failure in report.failures),
         *([f"![throughput, errors and faults over time]({plot})", ""] if plot else [""]),
         "## Invariants",
         "",
@@ -115,6 +115,12 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _failure(failure: str) -> str:
+    """Tell why it failed, and below it, as they stand there, the last words of a process if these were the reason."""
+    why, *words = failure.splitlines()
+    return "\n".join([f"- {why}", *(["", *(f"      {word}" for word in words), ""] if words else [])])
 
 
 def _summary(report: Report) -> str:

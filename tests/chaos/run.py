@@ -4,6 +4,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shared import clock
@@ -11,7 +12,6 @@ from tests.chaos.bounds import Footprint, unbounded
 from tests.chaos.collect import collect, times
 from tests.chaos.evidence import Evidence
 from tests.chaos.fault import Bite, Fault, needs_of
-from tests.chaos.faults import ALL
 from tests.chaos.figures import by_fault
 from tests.chaos.history import SUBMITTING, Operation, Outcome
 from tests.chaos.judge import Verdict, judge
@@ -23,6 +23,7 @@ from tests.chaos.watch import watched
 from tests.chaos.world import World
 from tests.load.audit import read_before
 from tests.load.machine import cpu
+from tests.running_system import EndedBadlyError
 
 WARM_UP_SECONDS = 2.0
 
@@ -44,42 +45,65 @@ def run(
         together: Break it in several ways at once, too (F22).
     """
     say("starting")
-    with staged(place, needs=needs_of(faults), seed=seed, clients=clients) as world:
-        before_footprint = Footprint.of(world)
-        with world.database() as connection:
-            before = read_before(connection)
-        epoch_seconds = clock.now().timestamp() - clock.monotonic_seconds()
-        began_seconds = clock.monotonic_seconds()
-        with watched(world) as seen:
-            world.crowd.start()
-            world.pause(WARM_UP_SECONDS)
-            bites = _broken(world, faults, seconds=seconds, seed=seed, together=together, say=say)
-            over_seconds = clock.monotonic_seconds()
-            say("all faults are over; waiting until all is quiet")
-            quiet_seconds, unsettled = quiet(world, say=say)
-        say(f"{'quiet' if not unsettled else 'not quiet'} after {quiet_seconds:.1f} s; judging")
-        bounds, grown = unbounded(before_footprint, Footprint.of(world))
-        evidence = collect(world, before=before, watched=seen, unsettled=unsettled, unbounded=grown, bounds=bounds)
-        with world.database() as connection:
-            ended = times(connection, before)
-        verdicts = judge(evidence)
-        sometimes = Counter({**world.sometimes, **_seen(evidence)})
-        return Report(
-            seed=seed,
-            seconds=over_seconds - began_seconds,
-            began_seconds=began_seconds,
-            quiet_seconds=quiet_seconds,
-            machine=_machine(),
-            verdicts=verdicts,
-            faults=by_fault(bites, operations=evidence.operations, times=ended, epoch_seconds=epoch_seconds),
-            descriptions=ALL,
-            bites=bites,
-            looks=seen.looks,
-            operations=evidence.operations,
-            sometimes=sometimes,
-            left_out=left_out,
-            failures=failures(faults, bites, verdicts, together=together),
-        )
+    report: Report | None = None
+    try:
+        with staged(place, needs=needs_of(faults), seed=seed, clients=clients) as world:
+            report = _carried_out(
+                world, faults, seconds=seconds, seed=seed, together=together, left_out=left_out, say=say
+            )
+    except EndedBadlyError as ended:
+        if report is None:
+            raise
+        report = replace(report, failures=[*report.failures, f"`hishab up`: {ended}"])
+    return report
+
+
+def _carried_out(
+    world: World,
+    faults: Sequence[Fault],
+    *,
+    seconds: float,
+    seed: int,
+    together: bool,
+    left_out: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Report:
+    before_footprint = Footprint.of(world)
+    with world.database() as connection:
+        before = read_before(connection)
+    epoch_seconds = clock.now().timestamp() - clock.monotonic_seconds()
+    began_seconds = clock.monotonic_seconds()
+    with watched(world) as seen:
+        world.crowd.start()
+        world.pause(WARM_UP_SECONDS)
+        bites = _broken(world, faults, seconds=seconds, seed=seed, together=together, say=say)
+        over_seconds = clock.monotonic_seconds()
+        say("all faults are over; waiting until all is quiet")
+        quiet_seconds, unsettled = quiet(world, say=say)
+    say(f"{'quiet' if not unsettled else 'not quiet'} after {quiet_seconds:.1f} s; judging")
+    bounds, grown = unbounded(before_footprint, Footprint.of(world))
+    evidence = collect(world, before=before, watched=seen, unsettled=unsettled, unbounded=grown, bounds=bounds)
+    with world.database() as connection:
+        ended = times(connection, before)
+    verdicts = judge(evidence)
+    ending = ["`hishab up` ended while it was being broken"] if world.system.has_ended() else []
+    sometimes = Counter({**world.sometimes, **_seen(evidence)})
+    return Report(
+        seed=seed,
+        seconds=over_seconds - began_seconds,
+        began_seconds=began_seconds,
+        quiet_seconds=quiet_seconds,
+        machine=_machine(),
+        verdicts=verdicts,
+        faults=by_fault(bites, operations=evidence.operations, times=ended, epoch_seconds=epoch_seconds),
+        descriptions={fault.name: fault for fault in faults},
+        bites=bites,
+        looks=seen.looks,
+        operations=evidence.operations,
+        sometimes=sometimes,
+        left_out=left_out,
+        failures=[*ending, *failures(faults, bites, verdicts, together=together)],
+    )
 
 
 def _broken(

@@ -64,15 +64,16 @@ def steps(faults: Sequence[Fault], *, together: bool, seed: int) -> Generator[St
 def carry_out(
     world: World, planned: Generator[Step], *, steps_min: int, seconds: float, say: Callable[[str], None]
 ) -> list[Bite]:
-    """Take step after step until the time is over, but each of the first `steps_min`."""
+    """Take step after step until the time is over, but each of the first `steps_min`; none once there is no system."""
     bites: list[Bite] = []
     until_seconds = clock.monotonic_seconds() + seconds
     for number, step in enumerate(planned):
-        if number >= steps_min and clock.monotonic_seconds() >= until_seconds:
+        is_over = number >= steps_min and clock.monotonic_seconds() >= until_seconds
+        if is_over or world.system.has_ended():
             break
         say(f"{step.name}: {', '.join(fault.what for fault in step.faults)}")
         bites += take(world, step)
-        if not _await_recovery(world):
+        if not _await_recovery(world) and not world.system.has_ended():
             bites[-1] = replace(bites[-1], trouble=f"no transfer ended within {RECOVERY_SECONDS_MAX:.0f} s after it")
         world.pause(CALM_SECONDS)
     return bites
@@ -88,7 +89,7 @@ def _await_recovery(world: World) -> bool:
     """Wait until a transfer that is accepted from now on has ended; say whether one has."""
     last: int | None = None
     until_seconds = clock.monotonic_seconds() + RECOVERY_SECONDS_MAX
-    while clock.monotonic_seconds() < until_seconds:
+    while clock.monotonic_seconds() < until_seconds and not world.system.has_ended():
         with suppress(psycopg.OperationalError), world.database() as connection:
             accepted, ended = connection.execute(READ_POSITIONS).fetchone() or (0, 0)
             last = int(accepted) if last is None else last

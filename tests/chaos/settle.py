@@ -20,10 +20,11 @@ SELECT (SELECT count(*) FROM queue), (SELECT count(*) FROM webhook_deliveries WH
 def quiet(world: World, *, say: Callable[[str], None]) -> tuple[float, list[str]]:
     """Let it become quiet; say after how many seconds it was, and what was still to be done then."""
     began_seconds = clock.monotonic_seconds()
-    unsettled = [f"{key} was never accepted" for key in world.crowd.stop(seconds_max=QUIET_SECONDS_MAX)]
+    seconds_max = 0.0 if world.system.has_ended() else QUIET_SECONDS_MAX
+    unsettled = [f"{key} was never accepted" for key in world.crowd.stop(seconds_max=seconds_max)]
     say(f"{len(unsettled)} requests are not settled")
     waiting = _waiting(world)
-    while waiting and clock.monotonic_seconds() - began_seconds < QUIET_SECONDS_MAX:
+    while waiting and clock.monotonic_seconds() - began_seconds < seconds_max:
         clock.pause(LOOK_SECONDS)
         waiting = _waiting(world)
     return clock.monotonic_seconds() - began_seconds, [*unsettled, *waiting]

@@ -87,10 +87,18 @@ def _look(world: World, connection: psycopg.Connection, seen: Watched) -> None:
 def memory_by_part(world: World) -> Mapping[str, float]:
     """Say what each part holds, with what it has started; one that is just restarted holds nothing."""
     found: dict[str, float] = {}
-    for part, pid in world.system.parts.items():
+    for part, pid in _parts(world).items():
         with suppress(OSError):
             found[part] = sum(memory_mb(process) for process in {pid, *descendants(pid)} if _is_there(process))
     return found
+
+
+def _parts(world: World) -> Mapping[str, int]:
+    """Name the parts; a system that has ended has none."""
+    try:
+        return world.system.parts
+    except FileNotFoundError:
+        return {}
 
 
 def _is_there(pid: int) -> bool:
