@@ -69,7 +69,11 @@ async def sign_up(parts: Parts, *, name: str, email: str, pin: str) -> SignedUp:
 
     with parts.endings.watch([grant_id]) as watch:
         # In a task of its own: a caller who goes away must not cancel a commit.
-        user, grant = await asyncio.shield(asyncio.ensure_future(commit(parts.intake_pool, write)))
+        try:
+            user, grant = await asyncio.shield(asyncio.ensure_future(commit(parts.intake_pool, write)))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            # Somebody else is signing up with this email, and takes long: whether it is taken is not known yet.
+            raise QueueUnavailable from error
         parts.wake_ups.send(apply_in(lane_of(grant.source_wallet_id, lane_count=parts.lane_count)))
         await watch.wait(seconds_max=GRANT_SECONDS_MAX)
     ended = watch.endings.get(grant_id)

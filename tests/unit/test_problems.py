@@ -3,8 +3,11 @@
 import asyncio
 
 import httpx2
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import Request
 
 from api import problems
 from api.main import make_app, make_edge
@@ -57,3 +60,32 @@ def test_what_nobody_foresaw_is_a_problem_that_gives_nothing_away() -> None:
     assert problem["request_id"] == "r-1"
     assert "12345" not in answer.text
     assert "ZeroDivision" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        psycopg.errors.AdminShutdown,
+        psycopg.errors.CannotConnectNow,
+        psycopg.errors.ConnectionTimeout,
+        psycopg.errors.CrashShutdown,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.DiskFull,
+        psycopg.errors.IdleInTransactionSessionTimeout,
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.QueryCanceled,
+        psycopg.errors.ReadOnlySqlTransaction,
+        psycopg.errors.SerializationFailure,
+        psycopg.errors.TooManyConnections,
+        psycopg.InterfaceError,
+    ],
+    ids=lambda kind: kind.__name__,
+)
+@pytest.mark.parametrize("way", ["psycopg", "sqlalchemy"])
+def test_trouble_of_the_database_is_never_a_defect(kind: type[psycopg.Error], way: str) -> None:
+    error = kind("SELECT 12345")
+    failed = error if way == "psycopg" else DBAPIError("SELECT", None, error)
+    answer = asyncio.run(problems.answer(Request({"type": "http", "path": "/", "headers": []}), failed))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert b"service_unavailable" in answer.body
+    assert b"12345" not in answer.body
