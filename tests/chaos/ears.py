@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shared import clock
 from tests.receiver import Received, Reply
 
 Mood = Callable[[Received], Reply]
@@ -15,10 +16,11 @@ def well(_: Received) -> Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One request, and whether it was acknowledged."""
+    """One request, and whether it was acknowledged; when, on the monotonic clock."""
 
     request: Received
     acknowledged: bool
+    at_seconds: float = field(default_factory=clock.monotonic_seconds)
 
 
 @dataclass(slots=True, kw_only=True)

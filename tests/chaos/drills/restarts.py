@@ -2,37 +2,80 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from math import inf
+from statistics import median
 from typing import Final
 
 from shared import clock
-from tests.chaos.drills.drill import Drilled, said
-from tests.chaos.history import SUBMITTING, Kind, Operation, Outcome
+from tests.chaos.drills.drill import Drilled, said, was_served
+from tests.chaos.history import Kind, Operation, Outcome
 
-RESTARTS: Final = 20
+INTERVAL_SECONDS: Final = 15.0
+"""From one crash to the next: twenty in five minutes."""
+
+AWAY_SECONDS_MAX: Final = 5.0
+"""Whoever tries to connect again becomes the more patient the longer it is away."""
+
 SERVED_SECONDS_MAX: Final = 5.0
 """Source: issue 6: normal service within five seconds after PostgreSQL is back."""
 
+FIRST_ACCEPTED: Final = "first 202"
+LAST_REFUSED: Final = "last 503"
+FIRST_APPLIED: Final = "first transfer applied"
+FIRST_TOLD: Final = "first webhook delivered"
+
+FIRST_ENDED: Final = "SELECT min(created_at) FROM events WHERE transfer_id IS NOT NULL AND created_at >= %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """The time from when PostgreSQL let in again until it went again, on the monotonic clock.
+
+    Attributes:
+        back_at: The same moment on the clock of PostgreSQL.
+    """
+
+    back_seconds: float
+    back_at: datetime
+    went_seconds: float
+
+    def after(self, moments_seconds: Iterable[float]) -> list[float]:
+        """Say how long after its return those of the moments were that are in it."""
+        return [m - self.back_seconds for m in moments_seconds if self.back_seconds <= m < self.went_seconds]
+
 
 def of_postgres(drilled: Drilled) -> None:
-    """Crash it twenty times, evenly spread (fewer in a run that is too short to be served between)."""
-    world, stretches = drilled.world, list[tuple[float, float]]()
+    """Crash it every fifteen seconds, and leave it away for some of them."""
+    world, stretches = drilled.world, list[Stretch]()
     parts = dict(world.system.parts)
-    restarts = min(RESTARTS, max(1, int(drilled.seconds / (SERVED_SECONDS_MAX + 1))))
     until_seconds = clock.monotonic_seconds()
-    for _ in range(restarts):
-        until_seconds += drilled.seconds / restarts
+    for _ in range(max(1, int(drilled.seconds / INTERVAL_SECONDS))):
+        until_seconds += INTERVAL_SECONDS
         with world.holding("postgres"):
             # As `pg_ctl -m immediate` does.
             world.postgres.stop(signal.SIGQUIT)
+            world.pause(drilled.chance.uniform(0, AWAY_SECONDS_MAX))
             world.postgres.start()
-        back_seconds = clock.monotonic_seconds()
+        back_seconds, back_at = clock.monotonic_seconds(), clock.now()
         world.pause(max(SERVED_SECONDS_MAX + 0.5, until_seconds - back_seconds))
-        stretches.append((back_seconds, clock.monotonic_seconds()))
-    served = _served_after(drilled, stretches)
-    drilled.figures |= {"restarts": restarts, "served again after seconds": served}
+        stretches.append(Stretch(back_seconds=back_seconds, back_at=back_at, went_seconds=clock.monotonic_seconds()))
+    measured = _measured(drilled, stretches)
+    drilled.figures |= {
+        "restarts": len(stretches),
+        "seconds after PostgreSQL was back": {
+            what: {"median": round(median(found), 2), "max": round(max(found), 2)} for what, found in measured.items()
+        },
+    }
     drilled.wrong += [f"{times} times {what}" for what, times in _unwanted(drilled).items()]
-    drilled.wrong += list(_late(drilled, stretches))
+    drilled.wrong += [
+        f"the {what} came {max(found):.1f} s after PostgreSQL was back"
+        for what, found in measured.items()
+        if max(found) > SERVED_SECONDS_MAX
+    ]
     if parts != dict(world.system.parts):
         drilled.wrong.append("parts of the system were restarted")
 
@@ -52,28 +95,25 @@ def _is_as_promised(operation: Operation) -> bool:
     return operation.outcome is Outcome.OK
 
 
-def _served_after(drilled: Drilled, stretches: Sequence[tuple[float, float]]) -> list[float]:
-    """Say how long after each return (PostgreSQL lets in) the first transfer that was sent after it was accepted."""
-    found: list[float] = []
-    for back_seconds, went_seconds in stretches:
-        accepted = [
-            operation.answered_seconds - back_seconds
-            for operation in drilled.operations
-            if operation.kind in SUBMITTING
-            and operation.outcome is Outcome.OK
-            and operation.answered_seconds is not None
-            and back_seconds <= operation.invoked_seconds < went_seconds
-        ]
-        found += [round(min(accepted), 2)] if accepted else []
-    return found
+def _measured(drilled: Drilled, stretches: Sequence[Stretch]) -> Mapping[str, Sequence[float]]:
+    """Say how long after each return things were as they should be again."""
+    answered = [(o, o.answered_seconds) for o in drilled.operations if o.answered_seconds is not None]
+    accepted = [at_seconds for o, at_seconds in answered if was_served(o)]
+    refused = [at_seconds for o, at_seconds in answered if o.status == HTTPStatus.SERVICE_UNAVAILABLE]
+    told = [heard.at_seconds for person in drilled.world.crowd.people if person.ear for heard in person.ear.heard]
+    return {
+        FIRST_ACCEPTED: [min(s.after(accepted), default=inf) for s in stretches],
+        LAST_REFUSED: [max(s.after(refused), default=0.0) for s in stretches],
+        FIRST_APPLIED: _first_applied(drilled, stretches),
+        FIRST_TOLD: [min(s.after(told), default=inf) for s in stretches],
+    }
 
 
-def _late(drilled: Drilled, stretches: Sequence[tuple[float, float]]) -> Iterator[str]:
-    """Name what was sent when normal service was due, and refused."""
-    for back_seconds, went_seconds in stretches:
-        for operation in drilled.operations:
-            is_due = back_seconds + SERVED_SECONDS_MAX <= operation.invoked_seconds
-            is_over = operation.answered_seconds is not None and operation.answered_seconds < went_seconds
-            if is_due and is_over and operation.status == 503:
-                after_seconds = operation.invoked_seconds - back_seconds
-                yield f"{operation.kind}: {said(operation)} {after_seconds:.1f} s after PostgreSQL was back"
+def _first_applied(drilled: Drilled, stretches: Sequence[Stretch]) -> Sequence[float]:
+    with drilled.world.database() as connection:
+        rows = [connection.execute(FIRST_ENDED, (stretch.back_at,)).fetchone() for stretch in stretches]
+    firsts: list[datetime | None] = [row[0] if row else None for row in rows]
+    return [
+        (first - stretch.back_at).total_seconds() if first else inf
+        for first, stretch in zip(firsts, stretches, strict=True)
+    ]
