@@ -56,10 +56,11 @@ from shared.crash_reports import report_crashes
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.batch_acceptance import accept_batches
-from shared.database.connections import API, connect, intake_pool
+from shared.database.connections import API, connect
 from shared.database.engine import looking_engine, reading_engine
 from shared.database.health import loses_commits
 from shared.database.ledger import count_lanes
+from shared.database.pool import intake_pool
 from shared.memory import collect_seldom
 from shared.queue import WakeUps, apply_in
 from shared.secrets_at_rest import SecretsAtRest

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
-from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.known_callers import KnownCallers
@@ -18,6 +17,7 @@ from api.transfers.reading import Readings
 from api.transfers.waiting import Endings
 from api.users.pins import Pins
 from api.users.tokens import Tokens
+from shared.database.pool import Pool
 from shared.domain.acceptance import Accepted, AcceptedBatch, BatchRequest, TransferRequest
 from shared.queue import WakeUps
 from shared.secrets_at_rest import SecretsAtRest
@@ -39,7 +39,7 @@ class Parts:
     settings: ApiSettings
     engine: AsyncEngine
     looking_engine: AsyncEngine
-    intake_pool: AsyncConnectionPool
+    intake_pool: Pool
     intake: Intake[TransferRequest, Accepted]
     batch_intake: Intake[BatchRequest, AcceptedBatch]
     backlog: Backlog

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection, DataError, IntegrityError, errors
-from psycopg_pool import AsyncConnectionPool
 
 from api.transfers.figures import Figures
 from api.transfers.room import Room
 from shared import clock
 from shared.database.acceptance import wait_less
 from shared.database.commits import commit, commit_at_once
+from shared.database.pool import Pool
 from shared.domain.acceptance import Refused
 from shared.domain.errors import IdempotencyKeyInUse, QueueUnavailable, RequestRefused
 from shared.domain.lane import lane_of
@@ -84,7 +84,7 @@ class Doors:
         wake_lane: Called after a commit. Returns at once and never fails.
     """
 
-    pool: AsyncConnectionPool
+    pool: Pool
     lane_count: int
     is_full: Callable[[], bool]
     wake_lane: Callable[[int], None]

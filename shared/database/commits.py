@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 import psycopg
 import structlog
 from psycopg import AsyncConnection, errors
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared.database.connections import COMMITTED_ON_PRIMARY_ONLY, hang_up
+from shared.database.pool import NoConnectionError, Pool
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable
 from shared.telemetry import first_line
 
@@ -33,7 +33,7 @@ WAITED_FOR_ROW: Final = re.compile(r"\(\d+,\d+\)")
 waited for a whole table, as while it is migrated, is told of no row."""
 
 
-async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+async def commit(pool: Pool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
     """Run work in one transaction and commit it.
 
     Never cancel this: psycopg would cancel the statement under way, and a cancelled COMMIT reports success although its
@@ -58,7 +58,7 @@ async def commit(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Aw
     return await _run(pool, in_transaction, is_unknown=lambda _: committing)
 
 
-async def commit_at_once(pool: AsyncConnectionPool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+async def commit_at_once(pool: Pool, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
     """Run work that is one statement, which commits by itself. The rest is as for `commit`."""
     return await _run(pool, work, is_unknown=_may_have_committed)
 
@@ -70,7 +70,7 @@ def _may_have_committed(error: psycopg.Error) -> bool:
 
 
 async def _run(
-    pool: AsyncConnectionPool,
+    pool: Pool,
     work: Callable[[AsyncConnection], Awaitable[Result]],
     *,
     is_unknown: Callable[[psycopg.Error], bool],
@@ -97,7 +97,8 @@ async def _run(
             raise
         log.warning("commit.table_is_locked", error=first_line(error))
         raise QueueUnavailable from error
-    except (PoolTimeout, PoolClosed) as error:
+    except NoConnectionError as error:
+        log.warning("commit.not_connected", error=str(error))
         raise QueueUnavailable from error
     except UNAVAILABLE as error:
         unknown = is_unknown(error)

@@ -1,20 +1,15 @@
 """Connect to PostgreSQL: the one place that knows how long a statement may take and how a dead peer is noticed."""
 
-import asyncio
 import os
 import select
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import psycopg
 import structlog
-from psycopg_pool import AsyncConnectionPool
 
-from shared import clock
 from shared.database.boundaries import async_connection_class, connection_class
 
 log = structlog.get_logger()
@@ -72,15 +67,6 @@ MIGRATION: Final = Timeouts(statement_seconds=3_600, lock_seconds=10, idle_in_tr
 INTAKE_NAME: Final = "hishab-intake"
 """What PostgreSQL knows an edge by: each holds such a connection at all times."""
 
-POOL_SECONDS_MAX: Final = 5.0
-"""How long a write waits for a connection: long enough to find one dead (1 s), pause (1 s), and make another."""
-
-TRUSTED_SECONDS: Final = 0.25
-"""Shorter than it takes a server that froze to be missed."""
-
-CHECK_SECONDS_MAX: Final = 1.0
-"""Within which a connection that is taken out of a pool has to answer."""
-
 
 def connect(database_url: str, *, application_name: str, timeouts: Timeouts) -> psycopg.Connection:
     """Open a connection for a process of the background; outside a transaction block each statement is one of its own.
@@ -102,28 +88,6 @@ async def connect_async(database_url: str, *, application_name: str, timeouts: T
     return await async_connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
 
 
-def intake_pool(database_url: str, *, size_max: int, trusted_seconds: float = TRUSTED_SECONDS) -> AsyncConnectionPool:
-    """Make the pool that accepting has to itself, so that no reader can keep a transfer waiting. Opened by its user.
-
-    Every statement outside a transaction block is a transaction of its own.
-
-    Args:
-        trusted_seconds: How long a connection that answered is not asked again whether it lives.
-    """
-    return AsyncConnectionPool(
-        database_url,
-        connection_class=async_connection_class(),
-        kwargs={"autocommit": True, **options(INTAKE_NAME, INTAKE)},
-        min_size=1,
-        max_size=size_max,
-        timeout=POOL_SECONDS_MAX,
-        # Whoever comes first after a restart of PostgreSQL must not find out about it by a 503.
-        check=_Check(trusted_seconds),
-        open=False,
-        name="intake",
-    )
-
-
 def _raise_alarm(notice: psycopg.errors.Diagnostic) -> None:
     """Say so when a commit stands that no standby has: nobody waits for an answer here that could be withheld."""
     if notice.sqlstate == COMMITTED_ON_PRIMARY_ONLY:
@@ -134,29 +98,6 @@ def hang_up(connection: psycopg.AsyncConnection) -> None:
     """Shut the socket under a connection, which ends whatever waits on it without sending PostgreSQL a cancel."""
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)
-
-
-class _Check:
-    """See whether a connection still answers; one whose server is frozen does not, and says nothing either.
-
-    One that answered a moment ago and has not hung up since, as a server that stops does, is taken at its word: under
-    load that saves every write a round trip.
-    """
-
-    def __init__(self, trusted_seconds: float) -> None:
-        self._trusted_seconds = trusted_seconds
-        self._checked: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
-
-    async def __call__(self, connection: psycopg.AsyncConnection) -> None:
-        now_seconds = clock.monotonic_seconds()
-        if now_seconds - self._checked.get(connection, -inf) < self._trusted_seconds and not has_hung_up(connection):
-            return
-        deadline = asyncio.get_running_loop().call_later(CHECK_SECONDS_MAX, hang_up, connection)
-        try:
-            await AsyncConnectionPool.check_connection(connection)
-        finally:
-            deadline.cancel()
-        self._checked[connection] = now_seconds
 
 
 def has_hung_up(connection: psycopg.AsyncConnection) -> bool:

@@ -13,8 +13,8 @@ from api.transfers.room import Room
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.backlog import is_longer_than
-from shared.database.connections import intake_pool
 from shared.database.engine import reading_engine
+from shared.database.pool import intake_pool
 from shared.domain.acceptance import Accepted, BatchRequest, Refused, TransferRequest
 from shared.domain.errors import QueueUnavailable
 from shared.domain.owner import OPERATORS_OWNER_ID

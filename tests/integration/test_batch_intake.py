@@ -12,7 +12,8 @@ import pytest
 from api.transfers.intake import BATCH_GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.batch_acceptance import accept_batches
-from shared.database.connections import WORKER, connect, intake_pool
+from shared.database.connections import WORKER, connect
+from shared.database.pool import intake_pool
 from shared.domain.acceptance import AcceptedBatch, BatchAcceptance, BatchRequest, Refused, TransferRequest
 from shared.domain.errors import (
     BatchInvalid,

@@ -18,10 +18,10 @@ from shared.database.connections import (
     Timeouts,
     connect,
     connect_async,
-    intake_pool,
     options,
 )
 from shared.database.engine import looking_engine, reading_engine
+from shared.database.pool import intake_pool
 
 READ: LiteralString = """
 SELECT name, setting FROM pg_settings

@@ -20,13 +20,12 @@ from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.connections import (
     API,
-    TRUSTED_SECONDS,
     WORKER,
     connect,
     connect_async,
     has_hung_up,
-    intake_pool,
 )
+from shared.database.pool import TRUSTED_SECONDS, intake_pool
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,

@@ -12,7 +12,7 @@ from psycopg import sql
 from hishab.embedded import PrivatePostgres
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.commits import commit_at_once
-from shared.database.connections import intake_pool
+from shared.database.pool import intake_pool
 from shared.domain.errors import OutcomeUnknown
 from shared.queue import WakeUps
 from tests.eventually import eventually

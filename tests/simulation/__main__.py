@@ -4,7 +4,6 @@ A failure is made as short as it can be, and printed with the commands that do t
 """
 
 import argparse
-import logging
 import random
 import re
 import shlex
@@ -29,7 +28,6 @@ def main() -> None:
     again = command(seed=options.seed, simulations=options.simulations, steps=options.steps)
     sys.stdout.write(f"{again}\n")
     # A simulation is nothing but trouble: it is counted, and not logged.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     blob = None if options.blob is None else options.blob.encode()
     with forgetful_postgres() as server:

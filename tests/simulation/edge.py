@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, OperationalError
-from psycopg_pool import AsyncConnectionPool
+from psycopg import OperationalError
 
 from api.transfers.intake import BATCH_GROUP_MAX, GROUP_MAX, Accept, AcceptAtOnce, Doors, Intake
 from api.transfers.room import Room
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.batch_acceptance import accept_batches
+from shared.database.pool import Pool
 from shared.domain.acceptance import Accepted, AcceptedBatch, BatchRequest, Refused, TransferRequest
 from tests.simulation.interruption import (
     COMMIT,
@@ -156,27 +156,19 @@ class Edge:
 
     async def _open(self) -> None:
         for pool in self._pools:
-            await pool.open(wait=True)
+            await pool.open()
         for door in (self._transfers, self._batches, self._slow_transfers):
             self._tasks.append(asyncio.create_task(door.run()))
 
     @staticmethod
-    def _new_pool(database_url: str, cut: Callable[[], Interruption | None]) -> AsyncConnectionPool[Any]:
-        async def configure(connection: AsyncConnection[Any]) -> None:
-            assert isinstance(connection, InterruptibleAsyncConnection)
+    def _new_pool(database_url: str, cut: Callable[[], Interruption | None]) -> Pool:
+        async def connect() -> InterruptibleAsyncConnection:
+            connection = await InterruptibleAsyncConnection.connect(database_url, **intake_options())
             connection.interruption = cut
+            return connection
 
-        return AsyncConnectionPool(
-            database_url,
-            connection_class=InterruptibleAsyncConnection,
-            kwargs=intake_options(),
-            min_size=1,
-            max_size=2,
-            configure=configure,
-            # What was cut is found out about before the next request is.
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-        )
+        # What was cut is found out about before the next request is.
+        return Pool(connect, size_max=2, trusted_seconds=0)
 
 
 def _room() -> Room:

@@ -154,7 +154,7 @@ def worker_connection(database_url: str) -> InterruptibleConnection:
 
 
 def intake_options() -> dict[str, Any]:
-    """Say how to connect as the pool of `shared.database.connections.intake_pool` does."""
+    """Say how to connect as `shared.database.pool.intake_pool` does."""
     return {
         "autocommit": True,
         "cursor_factory": InterruptibleAsyncCursor,
