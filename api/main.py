@@ -40,7 +40,7 @@ from api.transfer_batches import routes as batch_routes
 from api.transfers import routes as transfer_routes
 from api.transfers.backlog import Backlog
 from api.transfers.batch_readings import BatchReadings
-from api.transfers.intake import BATCH_GROUP_MAX, GROUP_MAX, Doors, Intake
+from api.transfers.intake import BATCH_GROUP_MAX, BESIDE_MIN, GROUP_MAX, Doors, Intake
 from api.transfers.reading import Readings
 from api.transfers.room import Room
 from api.transfers.waiting import Endings
@@ -225,7 +225,14 @@ def make_parts(settings: ApiSettings, *, lane_count: int) -> Parts:
         engine=engine,
         looking_engine=looking,
         intake_pool=pool,
-        intake=Intake(doors, room=_room(settings), accept=accept, accept_at_once=accept_at_once, group_max=GROUP_MAX),
+        intake=Intake(
+            doors,
+            room=_room(settings),
+            accept=accept,
+            accept_at_once=accept_at_once,
+            group_max=GROUP_MAX,
+            beside_min=BESIDE_MIN,
+        ),
         batch_intake=Intake(doors, room=_room(settings), accept=accept_batches, group_max=BATCH_GROUP_MAX),
         backlog=backlog,
         looks=Looks(looking),

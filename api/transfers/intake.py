@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -28,6 +29,12 @@ GROUP_MAX: Final = 500
 
 BATCH_GROUP_MAX: Final = 1_000
 """Transfers per write of batches, unless the first is larger. Source: docs/decisions/0013."""
+
+WRITES_MAX: Final = 2
+"""At once, at one door."""
+
+BESIDE_MIN: Final = 16
+"""Single ones that have to wait for a second write to begin beside one under way. Source: docs/decisions/0035."""
 
 DEADLOCK_TRIES_MAX: Final = 3
 
@@ -99,7 +106,8 @@ class _Waiting(NamedTuple, Generic[Request, Answer]):
 class Intake(Generic[Request, Answer]):
     """A door to the queue: one for transfers and one for batches, so that no transfer waits behind a batch.
 
-    A lone request on an idle system is written at once; under load a write takes whatever came during the one before.
+    A lone request on an idle system is written at once; under load a write takes whatever came during the one before,
+    and once enough has come begins beside it.
     Nothing is answered before its row is committed, and each request gets its own answer.
     """
 
@@ -111,6 +119,7 @@ class Intake(Generic[Request, Answer]):
         accept: Accept[Request, Answer],
         accept_at_once: AcceptAtOnce[Request, Answer] | None = None,
         group_max: int,
+        beside_min: int | None = None,
     ) -> None:
         """Take what it stands on; `run` does the work.
 
@@ -118,6 +127,8 @@ class Intake(Generic[Request, Answer]):
             room: This door's own, so that what waits at another takes none of it.
             accept_at_once: Tried first, if there is one.
             group_max: Transfers per write, unless the first request alone is of more.
+            beside_min: Requests that have to wait for a second write to begin beside one under way. None ever does, if
+                this is None.
         """
         self._doors = doors
         self.room: Final = room
@@ -126,7 +137,9 @@ class Intake(Generic[Request, Answer]):
         self._accept_at_once = accept_at_once
         self._group_max = group_max
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
-        self._arrived = asyncio.Event()
+        self._beside_min = beside_min or inf
+        self._changed = asyncio.Event()
+        self._writes: list[asyncio.Task[None]] = []
         self._stopping = False
 
     async def accept(self, request: Request, *, body_bytes: int = 0) -> Answer | Refused:
@@ -142,21 +155,34 @@ class Intake(Generic[Request, Answer]):
             return Refused(reason=QueueUnavailable())
         answer: asyncio.Future[Answer | Refused] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(request=request, body_bytes=body_bytes, answer=answer))
-        self._arrived.set()
+        if self._may_write():
+            self._changed.set()
         return await answer
 
     async def run(self) -> None:
-        """Write group after group, in a task of its own which no caller can cancel, until told to stop."""
-        while not self._stopping:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting:
-                await self._answer(self._next_group())
+        """Write group after group, in tasks which no caller can cancel, until told to stop."""
+        while not self._stopping or self._waiting or self._writes:
+            await self._changed.wait()
+            self._changed.clear()
+            for write in [write for write in self._writes if write.done()]:
+                self._writes.remove(write)
+                # It raises nothing but what has to end the process.
+                write.result()
+            while self._may_write():
+                write = asyncio.create_task(self._answer(self._next_group()), name="intake write")
+                write.add_done_callback(lambda _: self._changed.set())
+                self._writes.append(write)
+
+    def _may_write(self) -> bool:
+        """Say whether a write may begin: while one waits for the disk, a second makes use of the processor."""
+        if not self._writes:
+            return bool(self._waiting)
+        return len(self._writes) < WRITES_MAX and len(self._waiting) >= self._beside_min
 
     def stop(self) -> None:
         """Let `run` end once everything that waits is written."""
         self._stopping = True
-        self._arrived.set()
+        self._changed.set()
 
     def _next_group(self) -> list[_Waiting[Request, Answer]]:
         group = [self._waiting.popleft()]

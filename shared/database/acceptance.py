@@ -1,15 +1,15 @@
 """Accept transfers: put them and their places in the queue into the tables, many requests in one go."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString, NamedTuple, assert_never
+from typing import Final, LiteralString, NamedTuple, assert_never
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, tuple_row
 
+from shared.database.arrays import Array, BigintArray, ByteaArray, JsonArray, TextArray, UuidArray
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
@@ -97,7 +97,7 @@ WITH accepted AS (
 INSERT INTO queue (lane, position, transfer_id, source_wallet_id, destination_wallet_id, amount, accepted_at)
 SELECT lane_of.lane, accepted.position, accepted.id, source_wallet_id, destination_wallet_id, amount, created_at
 FROM accepted
-JOIN unnest(%(ids)b::uuid[], %(lanes)b::smallint[]) AS lane_of (id, lane) USING (id)
+JOIN unnest(%(ids)b::uuid[], %(lanes)b::bigint[]) AS lane_of (id, lane) USING (id)
 ORDER BY accepted.position
 RETURNING transfer_id, accepted_at
 """
@@ -111,6 +111,23 @@ FROM transfers
 WHERE id = ANY(%(ids)b)
 FOR SHARE
 """
+
+
+# For the fields of a TransferRequest.
+ARRAYS: Final[Mapping[str, type[Array]]] = {
+    "transfer_id": UuidArray,
+    "owner_id": UuidArray,
+    "idempotency_key": TextArray,
+    "fingerprint": ByteaArray,
+    "source_wallet_id": UuidArray,
+    "destination_wallet_id": UuidArray,
+    "destination_email": TextArray,
+    "amount_minor": BigintArray,
+    "currency": TextArray,
+    "reference": TextArray,
+    "note": TextArray,
+    "metadata": JsonArray,
+}
 
 
 class Fresh(NamedTuple):
@@ -182,9 +199,10 @@ async def judge(tx: AsyncConnection, requests: Sequence[TransferRequest], *, is_
     return [judge_one(r, Resolved._make(row), is_full=is_full) for r, row in zip(requests, rows, strict=True)]
 
 
-def in_columns(requests: Sequence[TransferRequest]) -> dict[str, list[Any]]:
-    """Give what `asked` is made of: the fields of one request or more, a list each."""
-    return dict(zip(TransferRequest._fields, map(list, zip(*requests, strict=True)), strict=True))
+def in_columns(requests: Sequence[TransferRequest]) -> dict[str, Array]:
+    """Give what `asked` is made of: the fields of one request or more, an array each."""
+    columns = zip(TransferRequest._fields, zip(*requests, strict=True), strict=True)
+    return {name: ARRAYS[name](values) for name, values in columns}
 
 
 def judge_one(request: TransferRequest, found: Resolved, *, is_full: bool) -> Verdict:
@@ -235,21 +253,21 @@ async def write(
         await cursor.execute(
             ACCEPT,
             {
-                "ids": [r.transfer_id for (r, _), _ in rows],
-                "positions": [f.position for (_, f), _ in rows],
-                "lanes": [lane_of(f.source_id, lane_count=lane_count) for (_, f), _ in rows],
-                "owner_ids": [r.owner_id for (r, _), _ in rows],
-                "destination_owner_ids": [f.destination_owner_id for (_, f), _ in rows],
-                "source_ids": [f.source_id for (_, f), _ in rows],
-                "destination_ids": [f.destination_id for (_, f), _ in rows],
-                "amounts": [r.amount_minor for (r, _), _ in rows],
-                "currencies": [r.currency for (r, _), _ in rows],
-                "references": [r.reference for (r, _), _ in rows],
-                "notes": [r.note for (r, _), _ in rows],
-                "metadata": [None if r.metadata is None else json.dumps(r.metadata) for (r, _), _ in rows],
-                "keys": [r.idempotency_key for (r, _), _ in rows],
-                "fingerprints": [r.fingerprint for (r, _), _ in rows],
-                "batch_ids": [batch_id for _, batch_id in rows],
+                "ids": UuidArray([r.transfer_id for (r, _), _ in rows]),
+                "positions": BigintArray([f.position for (_, f), _ in rows]),
+                "lanes": BigintArray([lane_of(f.source_id, lane_count=lane_count) for (_, f), _ in rows]),
+                "owner_ids": UuidArray([r.owner_id for (r, _), _ in rows]),
+                "destination_owner_ids": UuidArray([f.destination_owner_id for (_, f), _ in rows]),
+                "source_ids": UuidArray([f.source_id for (_, f), _ in rows]),
+                "destination_ids": UuidArray([f.destination_id for (_, f), _ in rows]),
+                "amounts": BigintArray([r.amount_minor for (r, _), _ in rows]),
+                "currencies": TextArray([r.currency for (r, _), _ in rows]),
+                "references": TextArray([r.reference for (r, _), _ in rows]),
+                "notes": TextArray([r.note for (r, _), _ in rows]),
+                "metadata": JsonArray([r.metadata for (r, _), _ in rows]),
+                "keys": TextArray([r.idempotency_key for (r, _), _ in rows]),
+                "fingerprints": ByteaArray([r.fingerprint for (r, _), _ in rows]),
+                "batch_ids": UuidArray([batch_id for _, batch_id in rows]),
             },
         )
         written: dict[UUID, datetime] = dict(await cursor.fetchall())

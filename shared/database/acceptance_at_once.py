@@ -1,6 +1,5 @@
 """Accept transfers in one statement that commits by itself: one round trip, where a transaction takes four."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import LiteralString
@@ -88,12 +87,7 @@ async def accept_at_once(
     async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(
             ACCEPT_AT_ONCE,
-            {
-                **in_columns(requests),
-                "metadata": [None if r.metadata is None else json.dumps(r.metadata) for r in requests],
-                "lane_count": lane_count,
-                "is_full": is_full,
-            },
+            {**in_columns(requests), "lane_count": lane_count, "is_full": is_full},
         )
         rows = await cursor.fetchall()
     return [

@@ -65,6 +65,7 @@ async def intake_on(
     is_full: bool = False,
     lane_count: int = 1,
     trusted_seconds: float = TRUSTED_SECONDS,
+    beside_min: int | None = None,
 ) -> AsyncGenerator[TransferIntake]:
     """Run an intake until the block is left."""
     async with intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
@@ -81,6 +82,7 @@ async def intake_on(
             accept=accept,
             accept_at_once=accept_at_once,
             group_max=GROUP_MAX,
+            beside_min=beside_min,
         )
         running = asyncio.create_task(intake.run())
         yield intake
@@ -216,6 +218,36 @@ class TestIdempotency:
                     intake, [ledger.request(source, destination, 1, key=key) for key in ("free", "held", "free too")]
                 )
         assert codes(acceptances) == [None, IdempotencyKeyInUse, None]
+
+
+class TestSecondWrite:
+    async def test_enough_that_wait_are_written_beside_a_write_under_way(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger, beside_min=3) as intake:
+            with key_held(ledger, "held", source, destination):
+                held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
+                while ledger.value(COUNT_WAITING) < 1:
+                    await asyncio.sleep(0.01)
+                beside = await accept_all(
+                    intake, [ledger.request(source, destination, 1, key=f"k{n}") for n in range(3)]
+                )
+                assert not held.done()
+            assert codes([*beside, await held]) == [None] * 4
+
+    async def test_fewer_wait_for_it_and_are_written_when_told_to_stop(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger, beside_min=3) as intake:
+            with key_held(ledger, "held", source, destination):
+                requests = [ledger.request(source, destination, 1, key=key) for key in ("held", "k1", "k2")]
+                held = asyncio.create_task(intake.accept(requests[0]))
+                while ledger.value(COUNT_WAITING) < 1:
+                    await asyncio.sleep(0.01)
+                waiting = [asyncio.create_task(intake.accept(request)) for request in requests[1:]]
+                while intake.room.transfers < len(requests):
+                    await asyncio.sleep(0)
+                intake.stop()
+                assert not any(task.done() for task in waiting)
+            assert codes(await asyncio.gather(held, *waiting)) == [None] * 3
 
 
 class TestTrouble:
