@@ -20,6 +20,7 @@ from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
 from shared.database.connections import (
     API,
+    AUDIT,
     WORKER,
     connect,
     connect_async,
@@ -101,7 +102,7 @@ def codes(acceptances: Sequence[Acceptance]) -> list[type | None]:
 @contextmanager
 def key_held(ledger: Ledger, key: str, source_id: UUID, destination_id: UUID) -> Generator[None]:
     """Have a request with this key under way elsewhere, which comes to nothing when the block is left."""
-    with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction() as held:
+    with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction() as held:
         other.execute(
             "INSERT INTO transfers (id, position, owner_id, destination_owner_id, source_wallet_id,"
             " destination_wallet_id, amount, currency, idempotency_key, fingerprint, created_at)"
