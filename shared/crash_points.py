@@ -2,7 +2,7 @@
 
 Every exchange with PostgreSQL has one before it and, where it left no transaction open, one after it
 (`shared.database.boundaries`); so has what is wrapped by `around`. Unless a process is armed when it starts there are
-none: connections are psycopg's own, and `around` gives back what it was given.
+none: connections pass none, and `around` gives back what it was given.
 """
 
 import ctypes

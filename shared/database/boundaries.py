@@ -4,11 +4,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
-from psycopg import AsyncConnection, Connection
 from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
 
 from shared import crash_points
+from shared.database.patience import PatientAsyncConnection, PatientConnection
 
 NAMED_CALLERS: Final = 2
 
@@ -24,17 +24,17 @@ _EXCHANGES: Final[Mapping[str, str]] = {
 }
 
 
-def connection_class() -> type[Connection[Any]]:
-    """Choose what a process connects with: psycopg's own, unless crash points are armed."""
-    return _Connection if crash_points.are_armed() else Connection
+def connection_class() -> type[PatientConnection]:
+    """Choose what a process connects with: without crash points, unless these are armed."""
+    return _Connection if crash_points.are_armed() else PatientConnection
 
 
-def async_connection_class() -> type[AsyncConnection[Any]]:
+def async_connection_class() -> type[PatientAsyncConnection]:
     """Choose the same for the edge."""
-    return _AsyncConnection if crash_points.are_armed() else AsyncConnection
+    return _AsyncConnection if crash_points.are_armed() else PatientAsyncConnection
 
 
-class _Connection(Connection[Any]):
+class _Connection(PatientConnection):
     """Passes a crash point before each exchange with PostgreSQL, and after each that leaves no transaction open.
 
     Whatever psycopg sends goes through `wait`. Between two statements of a transaction one point is enough: nothing is
@@ -51,7 +51,7 @@ class _Connection(Connection[Any]):
         return result
 
 
-class _AsyncConnection(AsyncConnection[Any]):
+class _AsyncConnection(PatientAsyncConnection):
     """The same for the edge."""
 
     async def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:  # noqa: ANN401 (passed on)

@@ -11,13 +11,15 @@ import psycopg
 import structlog
 
 from shared.database.boundaries import async_connection_class, connection_class
+from shared.database.patience import PatientAsyncConnection, PatientConnection
 
 log = structlog.get_logger()
 
 COMMITTED_ON_PRIMARY_ONLY: Final = "01000"
 """The warning of a commit that stopped waiting for its synchronous standby: it stands, but a failover may lose it."""
 
-# A peer that is gone without a word is noticed within ten seconds. Source: faults.md, section 2.2.
+# A peer that is gone without a word is noticed within ten seconds. Source: faults.md, section 2.2. One that is there
+# and says nothing is left to `patience.py`.
 _NETWORK: Final[Mapping[str, Any]] = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -56,10 +58,18 @@ class Timeouts:
     idle_in_transaction_seconds: int
     by_index: bool = False
 
+    @property
+    def answer_seconds_max(self) -> float:
+        """After this PostgreSQL is taken not to answer any more: it would have ended the statement by itself."""
+        return self.statement_seconds + ANSWER_MARGIN_SECONDS
+
+
+ANSWER_MARGIN_SECONDS: Final = 2.0
 
 API: Final = Timeouts(statement_seconds=5, lock_seconds=2, idle_in_transaction_seconds=5)
 INTAKE: Final = Timeouts(statement_seconds=5, lock_seconds=2, idle_in_transaction_seconds=5, by_index=True)
-WORKER: Final = Timeouts(statement_seconds=15, lock_seconds=5, idle_in_transaction_seconds=5, by_index=True)
+# With the margin less than the 15 s within which all goes on again, whatever became of a connection (F12).
+WORKER: Final = Timeouts(statement_seconds=10, lock_seconds=5, idle_in_transaction_seconds=5, by_index=True)
 # An audit reads all there is.
 AUDIT: Final = Timeouts(statement_seconds=3_600, lock_seconds=5, idle_in_transaction_seconds=60)
 MIGRATION: Final = Timeouts(statement_seconds=3_600, lock_seconds=10, idle_in_transaction_seconds=60)
@@ -68,24 +78,33 @@ INTAKE_NAME: Final = "hishab-intake"
 """What PostgreSQL knows an edge by: each holds such a connection at all times."""
 
 
-def connect(database_url: str, *, application_name: str, timeouts: Timeouts) -> psycopg.Connection:
+def connect(database_url: str, *, application_name: str, timeouts: Timeouts) -> PatientConnection:
     """Open a connection for a process of the background; outside a transaction block each statement is one of its own.
 
     Raises:
         psycopg.OperationalError: PostgreSQL cannot be reached, or refuses.
     """
     connection = connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
+    connection.answer_seconds_max = timeouts.answer_seconds_max
     connection.add_notice_handler(_raise_alarm)
     return connection
 
 
-async def connect_async(database_url: str, *, application_name: str, timeouts: Timeouts) -> psycopg.AsyncConnection:
-    """Open a connection for the edge, every statement a transaction of its own.
+async def connect_async(
+    database_url: str, *, application_name: str, timeouts: Timeouts, autocommit: bool = True
+) -> PatientAsyncConnection:
+    """Open a connection for the edge.
+
+    Args:
+        autocommit: Every statement outside a transaction block is a transaction of its own.
 
     Raises:
         psycopg.OperationalError: PostgreSQL cannot be reached, or refuses.
     """
-    return await async_connection_class().connect(database_url, autocommit=True, **options(application_name, timeouts))
+    asked = options(application_name, timeouts)
+    connection = await async_connection_class().connect(database_url, autocommit=autocommit, **asked)
+    connection.answer_seconds_max = timeouts.answer_seconds_max
+    return connection
 
 
 def _raise_alarm(notice: psycopg.errors.Diagnostic) -> None:

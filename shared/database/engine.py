@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import make_url
+from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from shared.database.connections import API, options
+from shared.database.connections import API, connect_async
 
 LOOKING_CONNECTIONS: Final = 3
 """Each look is by a key and takes a millisecond or two."""
@@ -22,9 +22,12 @@ def looking_engine(database_url: str) -> AsyncEngine:
 
 
 def _engine(database_url: str, *, application_name: str, pool_size: int) -> AsyncEngine:
+    async def connect() -> AsyncConnection:
+        return await connect_async(database_url, application_name=application_name, timeouts=API, autocommit=False)
+
     return create_async_engine(
-        make_url(database_url).set(drivername="postgresql+psycopg"),
-        connect_args=options(application_name, API),
+        "postgresql+psycopg://",
+        async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=API.statement_seconds,

@@ -42,7 +42,7 @@ OF_ALL = {
     "jit": "off",
 }
 API_LIMITS = ("5000", "2000", "5000")
-WORKER_LIMITS = ("15000", "5000", "5000")
+WORKER_LIMITS = ("10000", "5000", "5000")
 
 
 def with_limits(limits: tuple[str, str, str]) -> dict[str, str]:

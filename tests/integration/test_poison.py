@@ -1,16 +1,20 @@
-"""A transfer that nobody survives applying ends as unprocessable, alone, and the alarm is raised once.
+"""A transfer that nobody survives applying ends as unprocessable, alone; the alarm is raised once, and counts one.
 
 `POISON_AMONG=10000` sends it among so many.
 """
 
 import os
+from pathlib import Path
 from signal import SIGSEGV
 from typing import Final
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from shared.domain.acceptance import Accepted
 from tests.crashing.walk import Crashing
+from tests.edge_process import edge_process
+from tests.ledger import Ledger
 from worker.lanes.apply import ATTEMPTS_MAX
 
 AMONG: Final = int(os.environ.get("POISON_AMONG", "100"))
@@ -22,7 +26,7 @@ DEATHS_NOT_ALONE_MAX: Final = 2
 
 
 @pytest.mark.parametrize(("how", "kills"), [("raise", False), ("segv", True)])
-def test_ends_alone_and_everything_else_succeeds(crashing: Crashing, how: str, *, kills: bool) -> None:
+def test_ends_alone_and_everything_else_succeeds(crashing: Crashing, tmp_path: Path, how: str, *, kills: bool) -> None:
     ledger = crashing.ledger
     source, destination = ledger.wallet(holding=AMONG), ledger.wallet()
     accepted = [
@@ -43,7 +47,17 @@ def test_ends_alone_and_everything_else_succeeds(crashing: Crashing, how: str, *
     assert ledger.violations() == []
     alarms = [line for line in crashing.log.read_text().splitlines() if "transfer.unprocessable" in line]
     assert len([line for line in alarms if str(poison) in line]) == 1
+    assert unprocessable_by_metrics(ledger, tmp_path) == 1
     assert (ATTEMPTS_MAX < deaths <= ATTEMPTS_MAX + DEATHS_NOT_ALONE_MAX) if kills else deaths == 0
+
+
+def unprocessable_by_metrics(ledger: Ledger, place: Path) -> float:
+    """Read over HTTP how many an operator is alarmed about."""
+    with edge_process(ledger, place) as edge:
+        families = text_string_to_metric_families(edge.http.get("/metrics").text)
+        (family,) = [family for family in families if family.name == "hishab_unprocessable_transfers"]
+        (sample,) = family.samples
+        return sample.value
 
 
 def work_to_the_end(crashing: Crashing, *, crash: str) -> int:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from psycopg import AsyncConnection, Connection
 
 from shared import crash_points
 from shared.database.boundaries import async_connection_class, connection_class
+from shared.database.patience import PatientAsyncConnection, PatientConnection
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,8 +20,8 @@ def applied(*transfer_ids: str) -> int:
 class TestUnarmed:
     def test_there_are_none(self) -> None:
         assert not crash_points.are_armed()
-        assert connection_class() is Connection
-        assert async_connection_class() is AsyncConnection
+        assert connection_class() is PatientConnection
+        assert async_connection_class() is PatientAsyncConnection
         assert crash_points.around("worker.decide", applied) is applied
 
 

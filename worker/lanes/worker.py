@@ -9,7 +9,7 @@ from psycopg import Connection
 from shared import clock, crash_points
 from shared.database import ledger
 from shared.database.connections import WORKER, connect
-from shared.database.upkeep import note_sweep
+from shared.database.upkeep import end_silent, note_sweep
 from shared.domain.apply import apply
 from shared.identifiers import new_id
 from shared.memory import collect_seldom
@@ -64,6 +64,15 @@ class LaneWorker:
             psycopg.Error: PostgreSQL is in trouble.
         """
         return ledger.forgotten_lanes(self._connected(), age_seconds=age_seconds)
+
+    def end_silent_holders(self) -> None:
+        """End whoever may hold a lane and has sent nothing for as long as PostgreSQL would have let them, elsewhere.
+
+        Raises:
+            psycopg.Error: PostgreSQL is in trouble.
+        """
+        if ended := end_silent(self._connected(), seconds=WORKER.statement_seconds):
+            log.warning("lane.silent_holders_ended", connections=ended)
 
     def note_sweep(self) -> None:
         """Note that all lanes were looked at.

@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 import structlog
 
+from shared.database.auditing import audit_is_wanted
 from shared.database.connections import AUDIT, WORKER, connect
 from shared.queue import DELIVER, WakeUps
 from shared.settings import WorkerSettings
@@ -66,9 +67,15 @@ def run(settings: WorkerSettings) -> None:
 
 def _audit_repeatedly(settings: WorkerSettings, stopping: threading.Event) -> None:
     def audit_all() -> None:
-        with connect(settings.database_url, application_name="hishab-audit", timeouts=AUDIT) as connection:
+        # An audit's own connection may be silent for an hour. One that only asks may not, and would be missed soon.
+        with connect(settings.database_url, application_name="hishab-audit", timeouts=WORKER) as connection:
             while not stopping.wait(AUDIT_INTERVAL_SECONDS):
-                audit(connection)
+                if audit_is_wanted(connection):
+                    audit_one()
+
+    def audit_one() -> None:
+        with connect(settings.database_url, application_name="hishab-audit", timeouts=AUDIT) as connection:
+            audit(connection)
 
     _repeat(audit_all, stopping=stopping, interval_seconds=AUDIT_INTERVAL_SECONDS, after_trouble=lambda: None)
 

@@ -15,9 +15,10 @@ def sweep(worker: LaneWorker, *, age_seconds: float) -> int:
     Raises:
         psycopg.Error: PostgreSQL is in trouble; the next sweep tries again.
     """
-    applied = 0
-    for lane in worker.forgotten_lanes(age_seconds=age_seconds):
-        applied += worker.work(lane).applied
+    lanes = worker.forgotten_lanes(age_seconds=age_seconds)
+    applied = sum(worker.work(lane).applied for lane in lanes)
+    if lanes and not applied:
+        worker.end_silent_holders()
     worker.note_sweep()
     if applied:
         log.info("sweep.applied", transfers=applied)
