@@ -1,6 +1,5 @@
 """Is the history that the bench fills tables with one that could have happened?"""
 
-import psycopg
 import pytest
 
 from tests.ledger import Ledger
@@ -8,16 +7,11 @@ from tests.load.audit import audited
 from tests.load.growth import fill_ring
 
 
-def filling(ledger: Ledger) -> psycopg.Connection:
-    return psycopg.connect(ledger.database_url, autocommit=True, cursor_factory=psycopg.ClientCursor)
-
-
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_the_audit_holds_over_a_filled_history(ledger: Ledger, count: int) -> None:
     wallets = [ledger.wallet(holding=5) for _ in range(count)]
-    with filling(ledger) as connection:
-        for cycles in (3, 1):
-            assert fill_ring(connection, [str(wallet) for wallet in wallets], cycles=cycles) == cycles * count
+    for cycles in (3, 1):
+        assert fill_ring(ledger.database_url, [str(wallet) for wallet in wallets], cycles=cycles) == cycles * count
     assert ledger.violations() == []
     assert [ledger.balance(wallet) for wallet in wallets] == [5] * count
     assert ledger.value("SELECT count(*) FROM entries WHERE wallet_id = %s", wallets[0]) == 1 + 2 * (3 + 1)
@@ -26,8 +20,7 @@ def test_the_audit_holds_over_a_filled_history(ledger: Ledger, count: int) -> No
 def test_a_filled_history_is_found_faultless_and_goes_on(ledger: Ledger) -> None:
     wallets = [ledger.wallet(holding=5) for _ in range(3)]
     with audited(ledger.database_url) as found:
-        with filling(ledger) as connection:
-            fill_ring(connection, [str(wallet) for wallet in wallets], cycles=2)
+        fill_ring(ledger.database_url, [str(wallet) for wallet in wallets], cycles=2)
         next_id = ledger.accept_one(wallets[0], wallets[1], 5)
         refused_id = ledger.accept_one(wallets[0], wallets[1], 1)
         ledger.drain()

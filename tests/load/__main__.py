@@ -20,6 +20,7 @@ from tests.load.run import EACH_ROUND, ONCE, run, steps_for
 from tests.load.servers import serving
 from tests.load.stage import FULL, QUICK, Size, Stage, staged
 from tests.load.targets import GROWTH, TARGETS, WEBHOOK_MEMORY, Target, rows
+from tests.load.timeline import Timeline
 
 RESULTS = Path("docs/bench")
 TARGET_SECONDS = 10.0
@@ -59,12 +60,12 @@ def main() -> None:
 def _measured(plan: Plan, *, size: Size, console: Console, results: Path, writes: bool) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="hishab-bench-") as directory,
-        _progress(console, total=plan.steps) as (say, done),
+        _progress(console, total=plan.steps) as (timeline, done),
     ):
         Path(directory).chmod(0o711)
         with serving(Path(directory)) as servers, generating() as generate:
             machine = describe(servers)
-            with staged(servers, size=size, generate=generate, say=say) as stage:
+            with staged(servers, size=size, generate=generate, timeline=timeline) as stage:
                 figures = plan.measure(stage, done)
     compared = rows(plan.targets, figures=figures)
     reported = report(compared, machine=machine, figures=figures, faults=stage.faults, points=stage.points)
@@ -152,7 +153,7 @@ def _options() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _progress(console: Console, *, total: int) -> Generator[tuple[Callable[[str], None], Callable[[], None]]]:
+def _progress(console: Console, *, total: int) -> Generator[tuple[Timeline, Callable[[], None]]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, refresh_per_second=2) as progress:
         task = progress.add_task("starting", total=total)
@@ -160,7 +161,8 @@ def _progress(console: Console, *, total: int) -> Generator[tuple[Callable[[str]
         def say(what: str) -> None:
             progress.update(task, description=what)
 
-        yield say, lambda: progress.advance(task)
+        timeline = Timeline(say=say, keep=lambda line: progress.console.print(line, highlight=False, markup=False))
+        yield timeline, lambda: progress.advance(task)
 
 
 if __name__ == "__main__":

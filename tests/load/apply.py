@@ -53,7 +53,7 @@ def compare_lanes(
     figures: dict[str, list[float]] = {}
     for stage.round in range(1, rounds + 1):
         for lane_count in counts:
-            stage.say(f"{lane_count} lanes, round {stage.round}")
+            stage.timeline.begin(f"{lane_count} lanes, round {stage.round}")
             applied_per_second = _with_lanes(stage, lane_count)
             figures.setdefault(f"applied a second with {lane_count} lanes", []).append(applied_per_second)
             done()
@@ -63,14 +63,14 @@ def compare_lanes(
     return figures
 
 
-def drain(
-    stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1, whole: bool = True
-) -> Drained:
+def drain(stage: Stage, system: System, planned: Sequence[Payment], *, lane_count: int = 1) -> Drained:
     """Accept while all lanes are held, let go of them, and wait until everything has ended."""
-    system.start(*BACKGROUND)
-    with stage.checked(system, whole=whole), endings_in(system.database_url) as endings:
+    with stage.timeline.part("starting and stopping"):
+        system.start(*BACKGROUND)
+    stage.settle()
+    with stage.checked(system), endings_in(system.database_url) as endings:
         due = endings.count + len(planned)
-        with lanes_held(system.database_url):
+        with lanes_held(system.database_url), stage.timeline.part("accepting"):
             accepting_seconds = accept_all(system.database_url, planned)
         start_seconds = monotonic_seconds()
         for lane in range(1, lane_count + 1):
@@ -82,7 +82,6 @@ def drain(
 
 
 def _applied_per_second(stage: Stage, *, into: str | None = None, out_of: str | None = None) -> float:
-    label = f"apply-{stage.round}"
+    label = f"apply-{stage.round}-{into}-{out_of}"
     planned = list(islice(payments(stage.wallets, label=label, into=into, out_of=out_of), stage.size.backlog))
-    with stage.fresh_system() as system:
-        return drain(stage, system, planned).applied_per_second
+    return drain(stage, stage.system(*BACKGROUND), planned).applied_per_second

@@ -6,9 +6,11 @@ one minor unit, so that every entry's number and balance follow from its place; 
 pay each other to and fro, one pair for a fifth of all transfers and one a thousand times.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from statistics import median
+from typing import LiteralString
 
 import psycopg
 
@@ -19,7 +21,10 @@ from tests.load.stage import Stage, answered
 from tests.load.system import System
 
 STEPS = 5
-CHUNK_CYCLES = 20
+CHUNK_TRANSFERS = 200_000
+MEMORY = "-c work_mem=256MB"
+"""A chunk is sorted in memory."""
+
 PAGES = 10
 PAGE_WALKS = 20
 LONG_SHARE = 0.2
@@ -29,14 +34,14 @@ SHORT_ENTRIES = 1_000
 
 # The wallets of a ring or of a pair, with what they hold already, in a fixed order.
 WALLETS = """
-CREATE TEMPORARY TABLE ring AS
+CREATE UNLOGGED TABLE ring AS
 SELECT place::bigint - 1 AS place, id, owner_id, balance, entry_count
 FROM unnest(%s::uuid[]) WITH ORDINALITY AS given (id, place) JOIN wallets USING (id);
 """
 
 # Transfer n of the ring goes from wallet n to wallet n + 1 (modulo their number), in the order of n.
 TRANSFERS = """
-CREATE TEMPORARY TABLE grown AS
+CREATE UNLOGGED TABLE grown AS
 SELECT n, n / %(count)s AS cycle, uuidv7() AS id, nextval('transfer_position') AS position,
        md5(random()::text || n) AS key, source.place, source.owner_id,
        source.id AS source_id, destination.id AS destination_id,
@@ -80,80 +85,92 @@ ADD_ENTRIES = "UPDATE wallets SET entry_count = wallets.entry_count + 2 * %s FRO
 CURRENCY_OF = "SELECT currency FROM wallets WHERE id = %s"
 
 
-def fill_ring(connection: psycopg.Connection, wallets: Sequence[str], *, cycles: int) -> int:
+def fill_ring(database_url: str, wallets: Sequence[str], *, cycles: int) -> int:
     """Let payments go round so many times, and say how many that were; balances are afterwards what they were before.
 
+    Nobody else may work in the database.
+
     Args:
-        connection: With client-side cursors, as a statement that makes a table takes no parameters. Nobody else may
-            work in the database.
         wallets: At least two, each holding at least 1.
     """
-    (currency,) = connection.execute(CURRENCY_OF, (wallets[0],)).fetchone() or ("",)
-    connection.execute(WALLETS, (list(wallets),))
-    for first_cycle in range(0, cycles, CHUNK_CYCLES * 10_000 // len(wallets)):
-        last_cycle = min(first_cycle + CHUNK_CYCLES * 10_000 // len(wallets), cycles)
-        first, last = first_cycle * len(wallets), last_cycle * len(wallets) - 1
-        (event_number,) = connection.execute(READ_EVENT_NUMBER).fetchone() or (0,)
-        arguments = {
-            "count": len(wallets), "first": first, "last": last, "currency": currency, "event_number": event_number,
-        }  # fmt: skip
-        for statement in (TRANSFERS, INSERT_TRANSFERS, INSERT_EVENTS, INSERT_ENTRIES, "DROP TABLE grown"):
-            connection.execute(statement, arguments)
-        connection.execute(ADD_EVENTS, (last - first + 1,))
-    connection.execute(ADD_ENTRIES, (cycles,))
-    connection.execute("DROP TABLE ring")
+    chunk_cycles = CHUNK_TRANSFERS // len(wallets)
+    with filling(database_url) as connection, filling(database_url) as beside, ThreadPoolExecutor(1) as writing:
+        (currency,) = connection.execute(CURRENCY_OF, (wallets[0],)).fetchone() or ("",)
+        connection.execute(WALLETS, (list(wallets),))
+        for first_cycle in range(0, cycles, chunk_cycles):
+            first = first_cycle * len(wallets)
+            last = min(first_cycle + chunk_cycles, cycles) * len(wallets) - 1
+            (event_number,) = connection.execute(READ_EVENT_NUMBER).fetchone() or (0,)
+            arguments = {
+                "count": len(wallets), "first": first, "last": last, "currency": currency, "event_number": event_number,
+            }  # fmt: skip
+            connection.execute(TRANSFERS, arguments)
+            # On the other core: about as long as the transfers take with all their indexes.
+            written = writing.submit(_execute, beside, (INSERT_EVENTS, INSERT_ENTRIES), arguments)
+            connection.execute(INSERT_TRANSFERS, arguments)
+            written.result()
+            connection.execute("DROP TABLE grown")
+            connection.execute(ADD_EVENTS, (last - first + 1,))
+        connection.execute(ADD_ENTRIES, (cycles,))
+        connection.execute("DROP TABLE ring")
     return cycles * len(wallets)
+
+
+def filling(database_url: str) -> psycopg.Connection:
+    """Connect with client-side cursors, as a statement that makes a table takes no parameters."""
+    return psycopg.connect(database_url, autocommit=True, cursor_factory=psycopg.ClientCursor, options=MEMORY)
+
+
+def _execute(
+    connection: psycopg.Connection, statements: Iterable[LiteralString], arguments: Mapping[str, object]
+) -> None:
+    for statement in statements:
+        connection.execute(statement, arguments)
 
 
 def measure(stage: Stage, *, transfers: int, done: Callable[[], None]) -> dict[str, list[float]]:
     """S10 and S11: the same measured in full tables and in empty ones, in turn."""
     figures: dict[str, list[float]] = {}
     long_entries = int(transfers * LONG_SHARE)
+    stage.timeline.begin("filling the two wallets of S11")
     with stage.fresh_system() as empty, stage.fresh_system() as full:
         pairs = stage.wallets.spread[:4]
         ring = stage.wallets.spread[4:]
-        _fill(full, pairs[:2], entries=long_entries)
-        _fill(full, pairs[2:], entries=SHORT_ENTRIES)
+        fill_ring(full.database_url, pairs[:2], cycles=long_entries // 2)
+        fill_ring(full.database_url, pairs[2:], cycles=SHORT_ENTRIES // 2)
         filled = long_entries + SHORT_ENTRIES
+        stage.timeline.begin("S10, empty")
         points = [(0.0, _measured(stage, empty)["apply"])]
         for step in range(1, STEPS + 1):
-            stage.say(f"filling to {transfers * step // STEPS:,} transfers")
-            with _filling(full) as connection:
-                cycles = max((transfers * step // STEPS - filled) // len(ring), 0)
-                filled += fill_ring(connection, ring, cycles=cycles)
+            stage.timeline.begin(f"filling to {transfers * step // STEPS:,} transfers")
+            cycles = max((transfers * step // STEPS - filled) // len(ring), 0)
+            filled += fill_ring(full.database_url, ring, cycles=cycles)
+            with filling(full.database_url) as connection:
                 connection.execute("VACUUM ANALYZE")
+            stage.timeline.begin(f"S10, with {filled:,} transfers")
             points.append((float(filled), _measured(stage, full)["apply"]))
             done()
         for _ in range(stage.size.rounds):
             for name, system in (("empty", empty), ("full", full)):
-                stage.say(f"S10, {name}")
+                stage.timeline.begin(f"S10, {name}")
                 for what, value in _measured(stage, system).items():
                     figures.setdefault(f"S10 {what} {name}", []).append(value)
-            stage.say("S11")
+            stage.timeline.begin("S11")
             for name, wallet in (("million", pairs[0]), ("thousand", pairs[2])):
                 figures.setdefault(f"S11 {name}", []).append(_page_ms(full, stage, wallet))
             done()
-        stage.say("auditing the full tables")
-        with stage.checked(full):
+        stage.timeline.begin("auditing the full tables")
+        with stage.checked(full, whole=True):
             pass
         done()
     stage.points["throughput by growth"] = list(points)
     return figures
 
 
-def _fill(system: System, pair: Sequence[str], *, entries: int) -> None:
-    with _filling(system) as connection:
-        fill_ring(connection, pair, cycles=entries // 2)
-
-
-def _filling(system: System) -> psycopg.Connection:
-    return psycopg.connect(system.database_url, autocommit=True, cursor_factory=psycopg.ClientCursor)
-
-
 def _measured(stage: Stage, system: System) -> Mapping[str, float]:
     stage.round += 1
     planned = list(islice(payments(stage.wallets, label=f"growth-{stage.round}"), stage.size.backlog))
-    drained = drain(stage, system, planned, whole=False)
+    drained = drain(stage, system, planned)
     system.stop()
     return {"apply": drained.applied_per_second, "accept": drained.accepted_per_second}
 

@@ -39,11 +39,8 @@ EACH_ROUND: Mapping[str, Step] = {
     "R1": _measure_r1,
     "S1": apply.measure_spread,
     "S2": apply.measure_hot,
-    "R2": _measure_r2,
-    "R5": over_http.measure_bare,
-    "R4": over_http.measure_trivial,
-    "S5": over_http.measure_singles,
     "S6": over_http.measure_accepting,
+    "S5": over_http.measure_singles,
     "R3": _measure_r3,
     "S8": over_http.measure_latency,
     "S9": over_http.measure_lone,
@@ -53,17 +50,20 @@ EACH_ROUND: Mapping[str, Step] = {
 """In this order: what is compared stands close together."""
 
 ONCE: Mapping[str, Step] = {
+    "R2": _measure_r2,
     "S13": memory.measure,
     "S14": waiting.measure,
 }
-"""What does not move from round to round."""
+"""What does not move from round to round, or no row stands on."""
 
 
 def steps_for(targets: Iterable[Target], *, only: Collection[str]) -> list[str]:
     """Name the steps that are needed for the targets asked for (all of them, if none are named)."""
-    named = [name for target in targets if not only or target.id in only for name in target.steps]
-    wanted = {*named, *(name for name in only if name in EACH_ROUND or name in ONCE), *(() if only else EACH_ROUND)}
-    return [name for name in (*EACH_ROUND, *ONCE) if name in wanted]
+    steps = (*EACH_ROUND, *ONCE)
+    if not only:
+        return list(steps)
+    named = {name for target in targets if target.id in only for name in target.steps}
+    return [name for name in steps if name in named or name in only]
 
 
 def run(stage: Stage, steps: Sequence[str], *, rounds: int, done: Callable[[], None]) -> dict[str, list[float]]:
@@ -79,14 +79,17 @@ def run(stage: Stage, steps: Sequence[str], *, rounds: int, done: Callable[[], N
 
     for stage.round in range(1, rounds + 1):
         measure(EACH_ROUND)
+        stage.timeline.begin(f"the whole ledger of round {stage.round}")
+        stage.audit_round()
         stage.end_round()
     measure(ONCE)
     return figures
 
 
 def _attempted(stage: Stage, name: str, *, step: Step) -> Mapping[str, float]:
-    stage.say(name)
+    stage.timeline.begin(f"{name}, round {stage.round}")
     try:
+        stage.settle()
         found = step(stage)
     except (AssertionError, KeyError, OSError, psycopg.Error) as error:
         # The rest is still worth having; a row whose rounds are not whole is not judged, and the run has failed.

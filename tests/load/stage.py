@@ -1,9 +1,13 @@
 """Hold what all scenarios of a run stand on: servers, references, and a fresh Hishab for each round."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import LiteralString
 
+import psycopg
+
+from tests.eventually import eventually
 from tests.load.audit import Audited, audited
 from tests.load.checker import Faults
 from tests.load.generator import Answer, Generate, Job, Server
@@ -12,8 +16,13 @@ from tests.load.pgbench import Reference
 from tests.load.seed import NAME, sow
 from tests.load.servers import Servers
 from tests.load.system import System, planned, serving_edge
+from tests.load.timeline import Timeline
 
 SEED_DIRECTORY = "hishab"
+QUIET_SECONDS_MAX = 60.0
+
+COUNT_VACUUMS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+COUNT_OWED = "SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +71,7 @@ class Stage:
         faults: Of all scenarios so far.
         problems: What could not be measured, and why.
         latest: The last figure of each name, for scenarios whose load depends on what another one reached.
-        say: Shows in a line what is being done.
+        timeline: Of what is being done.
         round: Which one this is, from 1.
     """
 
@@ -74,7 +83,7 @@ class Stage:
     bare: Server
     raw: Server
     reference: Reference
-    say: Callable[[str], None]
+    timeline: Timeline
     round: int = 1
     problems: list[str] = field(default_factory=list[str])
     faults: Faults = field(default_factory=Faults)
@@ -89,7 +98,8 @@ class Stage:
         """Plan a Hishab on a copy of the seed; nothing of it runs yet."""
         self._made += 1
         name = f"bench_{self._made}"
-        url = self.servers.create_database(name, template=NAME)
+        with self.timeline.part("copying"):
+            url = self.servers.create_database(name, template=NAME)
         try:
             with planned(self.servers, name=SEED_DIRECTORY, database_url=url, settings=settings) as system:
                 yield system
@@ -100,9 +110,30 @@ class Stage:
         """Give the Hishab that serves HTTP in this round, running exactly these parts."""
         if self._system is None:
             self._system = self._round_life.enter_context(self.fresh_system())
-        self._system.stop(*(name for name in tuple(self._system.lives) if name not in parts))
-        self._system.start(*parts)
+        with self.timeline.part("starting and stopping"):
+            # Without a name, all would be stopped.
+            if others := [name for name in self._system.lives if name not in parts]:
+                self._system.stop(*others)
+            self._system.start(*parts)
         return self._system
+
+    def settle(self) -> None:
+        """Let what was done before come to its end, so that whatever is measured next begins alike.
+
+        Nobody is still to be told of it, nothing is being vacuumed, and no page is left to be written.
+        """
+        with self.timeline.part("settling"), psycopg.connect(self.servers.postgres.url, autocommit=True) as connection:
+            if self._system is not None and "webhooks" in self._system.lives:
+                with psycopg.connect(self._system.database_url, autocommit=True) as ours:
+                    eventually(lambda: not _count(ours, COUNT_OWED), seconds_max=QUIET_SECONDS_MAX)
+            eventually(lambda: not _count(connection, COUNT_VACUUMS), seconds_max=QUIET_SECONDS_MAX)
+            connection.execute("CHECKPOINT")
+
+    def audit_round(self) -> None:
+        """Audit all that this round has left in its ledger, once; scenarios check what they have added."""
+        if self._system is not None:
+            with self.checked(self._system, whole=True):
+                pass
 
     def end_round(self) -> None:
         """Stop what ran in this round."""
@@ -110,22 +141,23 @@ class Stage:
         self._system = None
 
     @contextmanager
-    def checked(self, system: System, *, whole: bool = True) -> Generator[Audited]:
+    def checked(self, system: System, *, whole: bool = False) -> Generator[Audited]:
         """Audit a scenario, and add what is wrong to the faults of the run; `audited` describes `whole`."""
-        with audited(system.database_url, whole=whole) as found:
+        with ExitStack() as life, audited(system.database_url, whole=whole) as found:
             yield found
+            life.enter_context(self.timeline.part("auditing"))
         self.faults = self.faults.plus(found.faults)
 
 
 @contextmanager
-def staged(servers: Servers, *, size: Size, generate: Generate, say: Callable[[str], None]) -> Generator[Stage]:
+def staged(servers: Servers, *, size: Size, generate: Generate, timeline: Timeline) -> Generator[Stage]:
     """Set up a run: the seed, the references, and the servers that we are compared with."""
     log = servers.place / "edges.log"
     with ExitStack() as life:
         raw = life.enter_context(serving_edge("raw", environment={}, log=log))
-        say("making the references' tables")
+        timeline.begin("making the references' tables")
         reference = Reference.on(servers)
-        say("opening and funding wallets")
+        timeline.begin("opening and funding wallets")
         wallets = sow(servers, webhook_url=f"{raw.url}/hooks")
         environment, key = _edge_environment(servers)
         trivial = life.enter_context(serving_edge("trivial", environment=environment, log=log, credentials=key))
@@ -139,12 +171,13 @@ def staged(servers: Servers, *, size: Size, generate: Generate, say: Callable[[s
             bare=bare,
             raw=raw,
             reference=reference,
-            say=say,
+            timeline=timeline,
         )
         try:
             yield stage
         finally:
             stage.end_round()
+            timeline.end()
 
 
 def answered(stage: Stage, job: Job, *, status: int = 202) -> list[Answer]:
@@ -162,3 +195,8 @@ def _edge_environment(servers: Servers) -> tuple[Mapping[str, str], str]:
     url = servers.create_database("edge", template=NAME)
     with planned(servers, name=SEED_DIRECTORY, database_url=url) as system:
         return system.plan.environment, system.operator_key
+
+
+def _count(connection: psycopg.Connection, statement: LiteralString) -> int:
+    (count,) = connection.execute(statement).fetchone() or (0,)
+    return int(count)
