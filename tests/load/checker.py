@@ -168,10 +168,11 @@ def _out_of_order(rows: Sequence[Row], *, sent: Sequence[Sent]) -> Iterable[str]
             yield from (later for earlier, later in pairwise(order) if places[later] < places[earlier])
         return
     under_way = _under_way(sent)
+    listed = {transfer_id: place for place, transfer_id in enumerate(under_way)}
     for order in (accepted, *applied.values()):
         known = [transfer_id for transfer_id in order if transfer_id in under_way]
         yield from _overtaking(known, under_way=under_way)
-        yield from _within_batches(known, under_way=under_way)
+        yield from _within_batches(known, under_way=under_way, listed=listed)
 
 
 def _under_way(sent: Sequence[Sent]) -> Mapping[str, tuple[float, float]]:
@@ -192,9 +193,10 @@ def _overtaking(order: Sequence[str], *, under_way: Mapping[str, tuple[float, fl
         earliest_told_seconds = min(earliest_told_seconds, told_seconds)
 
 
-def _within_batches(order: Sequence[str], *, under_way: Mapping[str, tuple[float, float]]) -> Iterable[str]:
+def _within_batches(
+    order: Sequence[str], *, under_way: Mapping[str, tuple[float, float]], listed: Mapping[str, int]
+) -> Iterable[str]:
     """Find items of a batch that stand in another order than in its list. No two requests share both their times."""
-    listed = {transfer_id: place for place, transfer_id in enumerate(under_way)}
     last: dict[tuple[float, float], int] = {}
     for transfer_id in order:
         request, place = under_way[transfer_id], listed[transfer_id]

@@ -141,7 +141,7 @@ def _watched(system: System) -> Generator[Memory]:
     def look() -> None:
         while not stopping.wait(LOOK_SECONDS):
             memory.seconds.append(monotonic_seconds())
-            for name in ("api", "lanes"):
+            for name in ("api", "lanes", "webhooks"):
                 held = max(memory_mb(pid) for pid in system.processes(name))
                 memory.mb.setdefault(name, []).append(held)
 

@@ -54,7 +54,7 @@ class Size:
 
 
 FULL = Size(
-    rounds=3, backlog=50_000, seconds=4, messages=1_500, batches=30, lone=200, memory_backlog=1_000_000,
+    rounds=3, backlog=50_000, seconds=3, messages=1_000, batches=30, lone=200, memory_backlog=1_000_000,
     webhooks=10_000, waiters=1_000, plots=True,
 )  # fmt: skip
 QUICK = Size(

@@ -11,9 +11,9 @@ from tests.load.payments import payments
 from tests.load.stage import Stage, answered
 from tests.load.system import System, cpu_seconds
 
-WATCHED_SECONDS = 8.0
+WATCHED_SECONDS = 6.0
 SETTLE_SECONDS = 3.0
-WAIT_SECONDS = 20
+WAIT_SECONDS = 12
 
 
 def measure(stage: Stage) -> Mapping[str, float]:
