@@ -89,7 +89,7 @@ def _queued(transfer: Transfer, *, viewer_id: UUID) -> bytes:
 
 def _ended(transfer: Transfer, *, ended: EndedTransfer, viewer_id: UUID) -> bytes:
     data = wire.to_json(wire.reading(transfer, ending=ended.ending, viewer_id=viewer_id)).decode()
-    return format_sse_event(data_str=data, event=event_type(ended.ending), id=event_name(ended.event_id))
+    return format_sse_event(data_str=data, event=event_type(ended.ending.failure_code), id=event_name(ended.event_id))
 
 
 def _media_type(media_range: str) -> str:

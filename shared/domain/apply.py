@@ -66,24 +66,22 @@ def apply(transfers: Sequence[QueuedTransfer], *, wallets: Mapping[UUID, WalletS
     Returns:
         What to write. The entries of each transfer sum to zero.
     """
-    changed: dict[UUID, WalletState] = {}
+    states = dict(wallets)
     outcomes: list[Outcome] = []
     entries: list[Entry] = []
-    for transfer in transfers:
-        source = changed.get(transfer.source_wallet_id) or wallets[transfer.source_wallet_id]
-        destination = changed.get(transfer.destination_wallet_id) or wallets[transfer.destination_wallet_id]
-        failure_code = _refusal(transfer.amount_minor, source=source, destination=destination)
-        outcomes.append(Outcome(transfer.transfer_id, failure_code))
+    for transfer_id, source_id, destination_id, amount_minor in transfers:
+        source, destination = states[source_id], states[destination_id]
+        failure_code = _refusal(amount_minor, source=source, destination=destination)
+        outcomes.append(Outcome(transfer_id, failure_code))
         if failure_code is None:
-            for wallet_id, state, amount_minor in (
-                (transfer.source_wallet_id, source, -transfer.amount_minor),
-                (transfer.destination_wallet_id, destination, transfer.amount_minor),
+            for wallet_id, before, moved_minor in (
+                (source_id, source, -amount_minor),
+                (destination_id, destination, amount_minor),
             ):
-                after = _moved(state, amount_minor)
-                changed[wallet_id] = after
-                entries.append(
-                    Entry(wallet_id, after.entry_count, transfer.transfer_id, amount_minor, after.balance_minor)
-                )
+                states[wallet_id] = after = _moved(before, moved_minor)
+                entries.append(Entry(wallet_id, after.entry_count, transfer_id, moved_minor, after.balance_minor))
+    # In the order of `wallets`: where they lie in order of id, they are written in the order they are stored.
+    changed = {wallet_id: state for wallet_id, state in states.items() if state is not wallets[wallet_id]}
     return Applied(outcomes=outcomes, entries=entries, changed_wallets=changed)
 
 

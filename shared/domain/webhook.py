@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared.domain import wire
-from shared.domain.transfer import Ending, Status, Transfer
+from shared.domain.transfer import Ending, FailureCode, Status, Transfer
 
 TRANSFER_SUCCEEDED: Final = "transfer.succeeded"
 TRANSFER_FAILED: Final = "transfer.failed"
@@ -41,9 +41,9 @@ class Endpoint:
         return self.event_types is None or event_type in self.event_types
 
 
-def event_type(ending: Ending) -> str:
+def event_type(failure_code: FailureCode | None) -> str:
     """Name the event of a transfer's end."""
-    return TRANSFER_SUCCEEDED if ending.status is Status.SUCCEEDED else TRANSFER_FAILED
+    return TRANSFER_SUCCEEDED if failure_code is None else TRANSFER_FAILED
 
 
 def endpoints_owed(transfer: Transfer, *, ending: Ending, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
@@ -51,14 +51,14 @@ def endpoints_owed(transfer: Transfer, *, ending: Ending, endpoints: Iterable[En
     told = {transfer.owner_id}
     if ending.status is Status.SUCCEEDED:
         told.add(transfer.destination_owner_id)
-    return [e for e in endpoints if e.owner_id in told and e.wants(event_type(ending))]
+    return [e for e in endpoints if e.owner_id in told and e.wants(event_type(ending.failure_code))]
 
 
 def body(event_name: str, *, transfer: Transfer, ending: Ending, viewer_id: UUID) -> bytes:
     """Render what is sent, once: every attempt sends the same bytes."""
     data: dict[str, Any] = wire.reading(transfer, ending=ending, viewer_id=viewer_id)
     data["previous_status"] = Status.QUEUED
-    return message(event_name, event_type=event_type(ending), at=ending.at, data=data)
+    return message(event_name, event_type=event_type(ending.failure_code), at=ending.at, data=data)
 
 
 def message(event_name: str, *, event_type: str, at: datetime, data: Mapping[str, object]) -> bytes:

@@ -259,8 +259,9 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] | No
         endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
         applied = (decide or stay.holder.decide)([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
-        events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
-        ledger.write_entries(stay.connection, applied, at=at)
+        with ledger.writing_wallets(stay.connection, applied.changed_wallets):
+            events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
+        ledger.write_entries(stay.connection, applied.entries, at=at)
         ledger.write_events(stay.connection, events)
         owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
         ledger.delete_applied(stay.connection, rows, lane=stay.lane)
@@ -289,7 +290,7 @@ def _events(
             id=new_id(),
             lane=lane.lane,
             number=number,
-            type=webhook.event_type(Ending(failure_code=outcome.failure_code, at=at)),
+            type=webhook.event_type(outcome.failure_code),
             transfer_id=outcome.transfer_id,
             version=ENDED_VERSION,
             failure_code=outcome.failure_code,
