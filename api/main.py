@@ -59,7 +59,7 @@ from shared.database.batch_acceptance import accept_batches
 from shared.database.connections import API, connect
 from shared.database.engine import looking_engine, reading_engine
 from shared.database.health import loses_commits
-from shared.database.ledger import count_lanes
+from shared.database.lane_count import count_lanes
 from shared.database.pool import intake_pool
 from shared.memory import collect_seldom
 from shared.queue import WakeUps, apply_in

@@ -9,12 +9,14 @@ from psycopg import Connection
 from psycopg.rows import scalar_row
 
 from shared.database.connections import INTAKE_NAME, MIGRATION, connect
-from shared.database.ledger import count_lanes
 from shared.domain.lane import LANES_MAX
 from shared.settings import Settings, read_settings
 from shared.telemetry import configure_logging
 
 log = structlog.get_logger()
+
+# Read once, when a process starts: the count is chosen when the database is made. Lane 0 is nobody's.
+COUNT_LANES: LiteralString = "SELECT count(*) FROM lanes WHERE lane > 0"
 
 # An edge reads the count when it starts, and would go on to put transfers in the lanes of before.
 COUNT_EDGES: LiteralString = """
@@ -39,6 +41,12 @@ WITHOUT_G4: Final = "with several lanes a transfer may be refused while an earli
 
 class LanesStayError(Exception):
     """The count cannot be changed as things stand; the message says why, and what to do."""
+
+
+def count_lanes(connection: Connection) -> int:
+    """Count the lanes that transfers are spread over."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return int(cursor.execute(COUNT_LANES).fetchone() or 0)
 
 
 def main() -> None:

@@ -19,9 +19,6 @@ EVENT_TYPES: Final = (
     *("uuid", "uuid", "int8"),
 )
 
-# Read once, when a process starts: the count is chosen when the database is made. Lane 0 is nobody's.
-COUNT_LANES: LiteralString = "SELECT count(*) FROM lanes WHERE lane > 0"
-
 # The statements of one application, in the order they run. Each has a snapshot younger than the lock before it:
 # lock and read in one statement would return rows that the previous holder has just deleted (seen).
 
@@ -234,12 +231,6 @@ class QueueChangedError(Exception):
     """The rows that were decided are not the rows that were deleted. The batch is rolled back and read anew."""
 
 
-def count_lanes(connection: Connection) -> int:
-    """Count the lanes that transfers are spread over."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return int(cursor.execute(COUNT_LANES).fetchone() or 0)
-
-
 def take_lane(tx: Connection, lane: int) -> TakenLane | None:
     """Take the lane until the transaction ends, or return None if another transaction holds it."""
     with tx.cursor(row_factory=class_row(TakenLane)) as cursor:
@@ -305,15 +296,10 @@ def writing_wallets(tx: Connection, changed: Mapping[UUID, WalletState]) -> Gene
     if not changed:
         yield
         return
+    states = changed.values()
+    columns = {"balances": [s.balance_minor for s in states], "entry_counts": [s.entry_count for s in states]}
     with tx.pipeline():
-        tx.execute(
-            UPDATE_WALLETS,
-            {
-                "ids": list(changed),
-                "balances": [state.balance_minor for state in changed.values()],
-                "entry_counts": [state.entry_count for state in changed.values()],
-            },
-        )
+        tx.execute(UPDATE_WALLETS, {"ids": list(changed), **columns})
         yield
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from shared.database.connections import INTAKE_NAME, WORKER, connect
-from shared.database.lane_count import LanesStayError, change
-from shared.database.ledger import count_lanes
+from shared.database.lane_count import LanesStayError, change, count_lanes
 from shared.domain.lane import LANES_MAX, lane_of
 from tests.ledger import Ledger
 

@@ -15,8 +15,7 @@ from hishab.embedded import PrivatePostgres
 from hishab.ports import LOOPBACK, free_ports
 from shared.database.connections import WORKER, connect
 from shared.database.forgetting import forget_some
-from shared.database.lane_count import LanesStayError, change
-from shared.database.ledger import count_lanes
+from shared.database.lane_count import LanesStayError, change, count_lanes
 from shared.domain.acceptance import Accepted
 from shared.identifiers import new_id
 from tests.callers import operators_wallet
