@@ -22,13 +22,18 @@ EVENT_TYPES: Final = (
 # The statements of one application, in the order they run. Each has a snapshot younger than the lock before it:
 # lock and read in one statement would return rows that the previous holder has just deleted (seen).
 
+# The row of a lane is found by a stretch of lanes_pkey that is read from its end, where the newest version is: an
+# equality is read from its beginning, over every version that an open snapshot keeps. So are wallets (decision 33).
+
 # The holder's own: waits for whoever has only come to look, and would otherwise be turned out by them.
 # FOR NO KEY UPDATE, so that intake is never in the way.
 KEEP_LANE: LiteralString = """
 SELECT lane, event_number, careful_transfers_left, unprocessable_in_a_row, stopped_at IS NOT NULL AS stopped,
        busy_by, clock_timestamp() - busy_since AS busy_for, (SELECT position FROM queue_horizon) AS horizon
 FROM lanes
-WHERE lane = %(lane)s
+WHERE lane BETWEEN %(lane)s AND %(lane)s
+ORDER BY lane DESC
+LIMIT 1
 FOR NO KEY UPDATE
 """
 
@@ -40,27 +45,40 @@ TAKE_LANE: LiteralString = KEEP_LANE + "SKIP LOCKED"
 # since clocks step back, nor below the acceptance of anything in it. Index: queue_pkey, from where dead rows end.
 READ_HEAD: LiteralString = """
 SELECT position, transfer_id, source_wallet_id, destination_wallet_id, amount, attempts, accepted_at,
-       greatest(clock_timestamp(), (SELECT last_applied_at FROM lanes WHERE lane = %(lane)s)) AS read_at
+       greatest(clock_timestamp(), (
+           SELECT last_applied_at FROM lanes WHERE lane BETWEEN %(lane)s AND %(lane)s ORDER BY lane DESC LIMIT 1
+       )) AS read_at
 FROM queue
-WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
+WHERE lane = %(lane)s AND position >= (
+    SELECT head_from FROM lanes WHERE lane BETWEEN %(lane)s AND %(lane)s ORDER BY lane DESC LIMIT 1
+)
 ORDER BY position
 LIMIT %(limit)s
 """
 
 # In order of id, whoever asks: 11 of 64 transactions deadlocked without the order, 0 of 5,119 with it.
 # FOR NO KEY UPDATE, since FOR UPDATE would block whatever refers to the wallet by foreign key.
+# Index: wallets_pkey, from the end of each wallet's stretch.
 LOCK_WALLETS: LiteralString = """
-SELECT id, balance, floor, entry_count, owner_id
-FROM wallets
-WHERE id = ANY(%(ids)b)
-ORDER BY id
-FOR NO KEY UPDATE
+SELECT wallet.id, balance, floor, entry_count, owner_id, place
+FROM (SELECT id FROM unnest(%(ids)b::uuid[]) AS asked (id) ORDER BY id) AS asked
+CROSS JOIN LATERAL (
+    SELECT wallets.id, balance, floor, entry_count, owner_id, wallets.ctid::text AS place
+    FROM wallets
+    WHERE wallets.id BETWEEN asked.id AND asked.id
+    ORDER BY wallets.id DESC
+    LIMIT 1
+    FOR NO KEY UPDATE
+) AS wallet
 """
 
+# By their places, where they stay while they are locked: nothing is looked for. No clause on the id, or the planner may
+# read all of an index instead, and with it every version that an open snapshot keeps.
 UPDATE_WALLETS: LiteralString = """
 UPDATE wallets SET balance = changed.balance, entry_count = changed.entry_count
-FROM unnest(%(ids)b::uuid[], %(balances)b::bigint[], %(entry_counts)b::bigint[]) AS changed (id, balance, entry_count)
-WHERE wallets.id = changed.id
+FROM unnest(%(places)s::text[]::tid[], %(balances)b::bigint[], %(entry_counts)b::bigint[])
+     AS changed (place, balance, entry_count)
+WHERE wallets.ctid = changed.place
 """
 
 COPY_ENTRIES: LiteralString = """
@@ -119,39 +137,6 @@ COUNT_ATTEMPT: LiteralString = """
 UPDATE queue SET attempts = attempts + 1 WHERE lane = %(lane)s AND position = %(position)s
 """
 
-# Unlocked: whether there is work, for one who has just left the lane. Index: queue_pkey.
-HAS_WORK: LiteralString = """
-SELECT lane
-FROM queue
-WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
-ORDER BY lane, position
-LIMIT 1
-"""
-
-# Index: queue_pkey, from its head.
-COUNT_WAITING: LiteralString = """
-SELECT count(*)
-FROM (
-    SELECT FROM queue
-    WHERE lane = %(lane)s AND position >= (SELECT head_from FROM lanes WHERE lane = %(lane)s)
-    ORDER BY position LIMIT %(limit)s
-) AS head
-"""
-
-# Lanes whose head has waited although its wake-up was sent, and that nobody is working. Only the head is looked at,
-# since it is the oldest.
-FORGOTTEN_LANES: LiteralString = """
-SELECT lane
-FROM lanes
-CROSS JOIN LATERAL (
-    SELECT accepted_at FROM queue WHERE queue.lane = lanes.lane AND position >= head_from ORDER BY position LIMIT 1
-) AS head
-WHERE stopped_at IS NULL
-  AND (busy_since IS NULL OR busy_since < clock_timestamp() - %(age_seconds)s * interval '1 second')
-  AND head.accepted_at < clock_timestamp() - %(age_seconds)s * interval '1 second'
-ORDER BY lane
-"""
-
 # Tells whoever waits for a status that a batch was committed. In a transaction of its own, right after that commit:
 # inside it, it would serialise commits (1,920 to 560 a second, measured with a standby). Nothing is lost with it.
 NOTIFY_APPLIED: LiteralString = """
@@ -198,10 +183,15 @@ class QueueRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedWallets:
-    """Wallets whose locks this transaction holds, and whose they are."""
+    """Wallets whose locks this transaction holds, and whose they are.
+
+    Attributes:
+        places: Where their rows are, in PostgreSQL's words, until the transaction changes them or ends.
+    """
 
     states: Mapping[UUID, WalletState]
     owners: Mapping[UUID, UUID]
+    places: Mapping[UUID, str]
 
 
 class Event(NamedTuple):
@@ -281,14 +271,20 @@ def lock_wallets(tx: Connection, wallet_ids: Collection[UUID]) -> LockedWallets:
     with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
         rows = cursor.execute(LOCK_WALLETS, {"ids": list(wallet_ids)}).fetchall()
     return LockedWallets(
-        states={wallet_id: WalletState(balance, floor, count) for wallet_id, balance, floor, count, _ in rows},
-        owners={wallet_id: owner_id for wallet_id, _, _, _, owner_id in rows},
+        states={wallet_id: WalletState(balance, floor, count) for wallet_id, balance, floor, count, *_ in rows},
+        owners={wallet_id: owner_id for wallet_id, _, _, _, owner_id, _ in rows},
+        places={wallet_id: place for wallet_id, *_, place in rows},
     )
 
 
 @contextmanager
-def writing_wallets(tx: Connection, changed: Mapping[UUID, WalletState]) -> Generator[None]:
+def writing_wallets(
+    tx: Connection, changed: Mapping[UUID, WalletState], *, places: Mapping[UUID, str]
+) -> Generator[None]:
     """Write the wallets' new states while the block runs, which sends nothing itself: PostgreSQL and Python both work.
+
+    Args:
+        places: Of the wallets, which this transaction has locked.
 
     Raises:
         psycopg.errors.CheckViolation: A balance below its floor (G5); when the block is left.
@@ -299,8 +295,9 @@ def writing_wallets(tx: Connection, changed: Mapping[UUID, WalletState]) -> Gene
     states = changed.values()
     columns = {"balances": [s.balance_minor for s in states], "entry_counts": [s.entry_count for s in states]}
     with tx.pipeline():
-        tx.execute(UPDATE_WALLETS, {"ids": list(changed), **columns})
+        written = tx.execute(UPDATE_WALLETS, {"places": [places[wallet_id] for wallet_id in changed], **columns})
         yield
+    assert written.rowcount == len(changed), "a row that is locked stays where it is"
 
 
 def write_entries(tx: Connection, entries: Sequence[Entry], *, at: datetime) -> None:
@@ -378,21 +375,3 @@ def record_application(
 def notify_applied(connection: Connection, *, lane: int, event_number: int) -> None:
     """Wake whoever waits for a status, after the commit."""
     connection.execute(NOTIFY_APPLIED, {"lane": str(lane), "event_number": str(event_number)})
-
-
-def has_work(connection: Connection, lane: int) -> bool:
-    """Say whether anything waits in the lane, without taking it."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(HAS_WORK, {"lane": lane}).fetchone() is not None
-
-
-def count_waiting(connection: Connection, lane: int, *, limit: int) -> int:
-    """Say how many transfers wait in a lane; no more than the limit are counted."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(COUNT_WAITING, {"lane": lane, "limit": limit}).fetchone() or 0
-
-
-def forgotten_lanes(connection: Connection, *, age_seconds: float) -> list[int]:
-    """Name the lanes whose head has waited for longer than that."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(FORGOTTEN_LANES, {"age_seconds": age_seconds}).fetchall()

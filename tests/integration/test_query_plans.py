@@ -17,7 +17,8 @@ from shared.database.batches import BatchRecord, read_batch, read_last_queued, r
 from shared.database.connections import WORKER, connect
 from shared.database.endings import READ_ENDED
 from shared.database.feed import read_feed
-from shared.database.ledger import HAS_WORK, READ_HEAD
+from shared.database.ledger import READ_HEAD
+from shared.database.looks import HAS_WORK
 from shared.database.transfers import TransferFilters, list_batch_transfers, list_transfers, read_transfers
 from shared.database.wallets import list_entries
 from shared.domain.owner import OPERATORS_OWNER_ID

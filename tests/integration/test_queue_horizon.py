@@ -12,7 +12,8 @@ from shared.database.acceptance import ACCEPT
 from shared.database.backlog import IS_LONGER
 from shared.database.connections import WORKER, connect
 from shared.database.horizon import drawing, read_horizon
-from shared.database.ledger import FORGOTTEN_LANES, HAS_WORK, READ_HEAD
+from shared.database.ledger import READ_HEAD
+from shared.database.looks import FORGOTTEN_LANES, HAS_WORK
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.identifiers import new_id
 from tests.eventually import eventually

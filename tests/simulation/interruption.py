@@ -20,12 +20,13 @@ from shared.database import (
     connections,
     deliveries,
     ledger,
+    looks,
 )
 from shared.database.connections import INTAKE, WORKER
 from tests.eventually import eventually
 
 COMMIT: Final = "COMMIT"
-_SPEAKERS: Final = (acceptance, acceptance_at_once, batch_acceptance, claims, deliveries, ledger)
+_SPEAKERS: Final = (acceptance, acceptance_at_once, batch_acceptance, claims, deliveries, ledger, looks)
 _IS_CONNECTED = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
 
 

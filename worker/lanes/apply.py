@@ -11,7 +11,7 @@ import structlog
 from psycopg import Connection
 
 from shared import clock
-from shared.database import deliveries, ledger
+from shared.database import deliveries, ledger, looks
 from shared.domain import webhook
 from shared.domain.apply import Applied, Outcome, QueuedTransfer, WalletState, apply
 from shared.domain.histogram import ENDING_BOUNDS_SECONDS, Histogram
@@ -123,7 +123,7 @@ def drain(connection: Connection, *, lane: int, holder: Holder, seconds_max: flo
     except _LaneElsewhereError:
         return Drained(applied=stay.applied, owed=stay.owed)
     # Unlocked: what came between the last read and leaving the lane had its wake-up turned away by our lock.
-    return Drained(applied=stay.applied, owed=stay.owed, left_over=ledger.has_work(connection, lane))
+    return Drained(applied=stay.applied, owed=stay.owed, left_over=looks.has_work(connection, lane))
 
 
 def _begin(stay: _Stay) -> None:
@@ -138,7 +138,7 @@ def _begin(stay: _Stay) -> None:
                 raise _LaneElsewhereError
             log.warning("lane.holder_died", lane=stay.lane, holder_id=str(taken.busy_by))
             # What came after the death has not caused it.
-            stay.careful_left = ledger.count_waiting(stay.connection, stay.lane, limit=CAREFUL_TRANSFERS)
+            stay.careful_left = looks.count_waiting(stay.connection, stay.lane, limit=CAREFUL_TRANSFERS)
         ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder.id, careful_transfers_left=stay.careful_left)
 
 
@@ -160,7 +160,7 @@ def _linger(stay: _Stay) -> bool:
     """Watch an empty lane for a moment; say whether something came."""
     until_seconds = clock.monotonic_seconds() + LINGER_SECONDS
     while clock.monotonic_seconds() < until_seconds:
-        if ledger.has_work(stay.connection, stay.lane):
+        if looks.has_work(stay.connection, stay.lane):
             return True
         clock.pause(LINGER_LOOK_SECONDS)
     return False
@@ -259,7 +259,7 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] | No
         endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
         applied = (decide or stay.holder.decide)([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
-        with ledger.writing_wallets(stay.connection, applied.changed_wallets):
+        with ledger.writing_wallets(stay.connection, applied.changed_wallets, places=wallets.places):
             events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
         ledger.write_entries(stay.connection, applied.entries, at=at)
         ledger.write_events(stay.connection, events)

@@ -7,7 +7,7 @@ import structlog
 from psycopg import Connection
 
 from shared import clock, crash_points
-from shared.database import ledger
+from shared.database import ledger, looks
 from shared.database.connections import WORKER, connect
 from shared.database.upkeep import end_silent, note_sweep
 from shared.domain.apply import apply
@@ -63,7 +63,7 @@ class LaneWorker:
         Raises:
             psycopg.Error: PostgreSQL is in trouble.
         """
-        return ledger.forgotten_lanes(self._connected(), age_seconds=age_seconds)
+        return looks.forgotten_lanes(self._connected(), age_seconds=age_seconds)
 
     def end_silent_holders(self) -> None:
         """End whoever may hold a lane and has sent nothing for as long as PostgreSQL would have let them, elsewhere.
