@@ -8,7 +8,7 @@ from typing import Final, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row, tuple_row
+from psycopg.rows import class_row, tuple_row
 
 from shared.domain.apply import Entry, QueuedTransfer, WalletState
 from shared.domain.histogram import Histogram
