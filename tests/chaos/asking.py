@@ -49,7 +49,8 @@ class Asking:
         prefer: str | None = None,
     ) -> Operation:
         """Send a transfer, or a batch of them."""
-        operation = self.history.invoke(kind, about=key, person=person, asked=json.loads(body))
+        asked, waits = json.loads(body), prefer is not None
+        operation = self.history.invoke(kind, about=key, person=person, asked=asked, waits=waits)
         headers = {"Idempotency-Key": key, "Content-Type": "application/json", **_by(credentials, prefer=prefer)}
         return await self._ask(operation, "POST", path, headers=headers, content=body)
 
@@ -64,7 +65,7 @@ class Asking:
         prefer: str | None = None,
     ) -> Operation:
         """Read something."""
-        operation = self.history.invoke(kind, about=about, person=person)
+        operation = self.history.invoke(kind, about=about, person=person, waits=prefer is not None)
         return await self._ask(operation, "GET", path, headers=_by(credentials, prefer=prefer))
 
     async def _ask(

@@ -1,10 +1,10 @@
 """Say what a fault is: something that breaks a running system for a while, mends it, and tells how often it bit."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import NamedTuple, Protocol
 
 from tests.chaos.world import World
 
@@ -22,6 +22,34 @@ class Need(Enum):
     """Its processes read clocks that can be set."""
 
 
+class Measure(StrEnum):
+    """What can be measured of a fault that bites alone; those in seconds say so."""
+
+    RECOVERY = "recovery_seconds"
+    """Until what is accepted from then on ends again: from the end of a bite, if it has not measured that itself."""
+
+    ERRORS = "errors_seconds"
+    """From the end of a bite until the last request was sent that met an error."""
+
+    ANSWERED_P99 = "answered_p99_seconds"
+    """Of what was posted while it bit, and did not ask to wait."""
+
+    ENDED_P99 = "ended_p99_seconds"
+    """From acceptance to the end, of what was accepted while it bit."""
+
+    ENDED_MAX = "ended_max_seconds"
+
+    NOT_ACCEPTED = "not_accepted"
+    """How much was posted while it bit, and not accepted."""
+
+
+class Bitten(NamedTuple):
+    """What a bite came to: how often it bit, and how long recovery took, if that was measured."""
+
+    times: int
+    recovery_seconds: float | None = None
+
+
 class Fault(Protocol):
     """A way to break a running system.
 
@@ -30,6 +58,7 @@ class Fault(Protocol):
         what: What it does to the system, as a phrase.
         needs: What the system has to be started with.
         seconds: How long one bite takes, when the schedule has the choice.
+        bounds: What may be measured at most while it bites alone. Source: faults.md, section 4.2.
     """
 
     @property
@@ -40,8 +69,10 @@ class Fault(Protocol):
     def needs(self) -> frozenset[Need]: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def bounds(self) -> Mapping[Measure, float]: ...
 
-    def bite(self, world: World, *, seconds: float, chance: random.Random) -> int:
+    def bite(self, world: World, *, seconds: float, chance: random.Random) -> Bitten:
         """Break the system for about so long, and mend it before this returns, whatever happens.
 
         Called in a thread of its own, beside other faults. Waits with `world.pause`, which the end of the run cuts
@@ -54,9 +85,9 @@ class Fault(Protocol):
 
 
 class Biting(Protocol):
-    """What a fault does; `Fault.bite` describes it."""
+    """What a fault does; `Fault.bite` describes it. How often it bit is enough to say."""
 
-    def __call__(self, world: World, *, seconds: float, chance: random.Random) -> int: ...
+    def __call__(self, world: World, *, seconds: float, chance: random.Random) -> int | Bitten: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +99,12 @@ class Doing:
     does: Biting
     seconds: float = 5.0
     needs: frozenset[Need] = frozenset()
+    bounds: Mapping[Measure, float] = field(default_factory=dict[Measure, float])
 
-    def bite(self, world: World, *, seconds: float, chance: random.Random) -> int:
+    def bite(self, world: World, *, seconds: float, chance: random.Random) -> Bitten:
         """Do it."""
-        return self.does(world, seconds=seconds, chance=chance)
+        bitten = self.does(world, seconds=seconds, chance=chance)
+        return bitten if isinstance(bitten, Bitten) else Bitten(bitten)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +114,7 @@ class Bite:
     Attributes:
         began_seconds: On the monotonic clock, like `ended_seconds`.
         times: How often it bit.
+        recovery_seconds: As the fault itself has measured it, if it has.
         together: Whether others bit at the same time.
         trouble: Why it could not be done, if so: that fails the run.
     """
@@ -89,6 +123,7 @@ class Bite:
     began_seconds: float
     ended_seconds: float
     times: int
+    recovery_seconds: float | None = None
     together: bool = False
     trouble: str | None = None
 

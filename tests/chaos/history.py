@@ -46,6 +46,7 @@ class Operation:
         about: The idempotency key, or the id of what is read.
         person: Whose it is, as a number; -1 for nobody's.
         asked: The body, as it was meant.
+        waits: Whether it asked to be answered only once there is more to say.
         code: Of the problem that was answered.
         body: What was answered, where it is looked at later.
         trouble: The error that came instead of an answer.
@@ -59,6 +60,7 @@ class Operation:
     person: int
     asked: Mapping[str, Any] | None
     invoked_seconds: float
+    waits: bool = False
     answered_seconds: float | None = None
     outcome: Outcome = Outcome.UNKNOWN
     status: int | None = None
@@ -86,7 +88,9 @@ class History:
     file: TextIO
     operations: list[Operation] = field(default_factory=list[Operation])
 
-    def invoke(self, kind: Kind, *, about: str, person: int, asked: Mapping[str, Any] | None = None) -> Operation:
+    def invoke(
+        self, kind: Kind, *, about: str, person: int, asked: Mapping[str, Any] | None = None, waits: bool = False
+    ) -> Operation:
         """Note that something is asked for now."""
         operation = Operation(
             number=len(self.operations),
@@ -95,6 +99,7 @@ class History:
             person=person,
             asked=asked,
             invoked_seconds=clock.monotonic_seconds(),
+            waits=waits,
         )
         self.operations.append(operation)
         self._write(

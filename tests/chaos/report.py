@@ -7,15 +7,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.fault import Bite, Fault
-from tests.chaos.figures import OfFault
+from tests.chaos.fault import Bite, Fault, Measure
+from tests.chaos.figures import OfFault, middle_and_most
 from tests.chaos.history import SUBMITTING, Operation, Outcome
 from tests.chaos.judge import Verdict
+from tests.chaos.judge_bounds import Bound
+from tests.chaos.memory import Growth
 from tests.chaos.watch import Look
 
 LEGEND = (
-    "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended. What was "
-    "sent, refused, of unknown outcome and answered is of the times at which the fault bit alone."
+    "Recovery is the time from the end of a fault until a transfer that was accepted after it had ended; for half-open "
+    "connections, from when they became so. What was sent, refused, of unknown outcome and answered is of the times at "
+    "which the fault bit alone."
+)
+BOUNDS_LEGEND = (
+    "Each fault alone; bounds as the design has them. What is answered is what was posted while the fault bit, and did "
+    "not ask to wait. A bound that is missed fails the run."
+)
+MEMORY_LEGEND = (
+    "The longest life of each kind of process: the medians of what it held in the first third of it, and in the last."
 )
 
 
@@ -26,6 +36,9 @@ class Report:
     Attributes:
         began_seconds: On the monotonic clock, like all times of bites, looks and operations.
         quiet_seconds: How long it took until all was quiet, once there was no fault any more.
+        bounds: How each bound on a fault was kept.
+        calm_p99_seconds: How soon posts were answered while nothing bit.
+        growths: Of the processes that lived for long.
         sometimes: What was seen to happen, and how often.
         left_out: Faults that cannot be had on this machine, and why.
         failures: Why the run has failed, if it has.
@@ -38,6 +51,9 @@ class Report:
     machine: Mapping[str, Any]
     verdicts: Sequence[Verdict]
     faults: Sequence[OfFault]
+    bounds: Sequence[Bound]
+    calm_p99_seconds: float | None
+    growths: Sequence[Growth]
     descriptions: Mapping[str, Fault]
     bites: Sequence[Bite]
     looks: Sequence[Look]
@@ -56,6 +72,9 @@ class Report:
             "operations": counted(self.operations),
             "invariants": [asdict(verdict) for verdict in self.verdicts],
             "faults": [{**asdict(one), "what": self.descriptions[one.fault].what} for one in self.faults],
+            "bounds": [{**asdict(bound), "is_kept": bound.is_kept} for bound in self.bounds],
+            "calm_p99_seconds": self.calm_p99_seconds,
+            "memory": [growth._asdict() for growth in self.growths],
             "sometimes": dict(self.sometimes),
             "left_out": dict(self.left_out),
             "bites": [_since(self, bite) for bite in self.bites],
@@ -84,6 +103,7 @@ def page(report: Report, *, plot: str | None = None) -> str:
         f"Machine: {machine}.",
         "",
         *(_failure(failure) for failure in report.failures),
+        *([""] if report.failures else []),
         *([f"![throughput, errors and faults over time]({plot})", ""] if plot else [""]),
         "## Invariants",
         "",
@@ -95,11 +115,27 @@ def page(report: Report, *, plot: str | None = None) -> str:
         "",
         LEGEND,
         "",
-        "| | what | bites | bit | recovery, median and longest | sent | refused | unknown | answered p99 |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| | what | bites | bit | recovery alone | together | sent | refused | unknown | answered p99 |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
         *(_row(report, one) for one in report.faults),
         "",
-        *(f"Left out: {name}, {why}." for name, why in report.left_out.items()),
+        *(line for name, why in report.left_out.items() for line in (f"Left out: {name}, {why}.", "")),
+        *_together(report),
+        "## Bounds",
+        "",
+        BOUNDS_LEGEND,
+        *([] if report.calm_p99_seconds is None else [f"With no fault it was {report.calm_p99_seconds:.2f} s (p99)."]),
+        "",
+        "| | | |",
+        "|---|---|---|",
+        *(f"| {bound.fault} | {bound} | {'kept' if bound.is_kept else '**missed**'} |" for bound in report.bounds),
+        "",
+        "## Memory",
+        "",
+        MEMORY_LEGEND,
+        "",
+        *(f"- {growth}" for growth in report.growths),
+        "",
         "## Seen to happen",
         "",
         *(f"- {name}: {count:,}" for name, count in sorted(report.sometimes.items())),
@@ -121,6 +157,22 @@ def _failure(failure: str) -> str:
     """Tell why it failed, and below it, as they stand there, the last words of a process if these were the reason."""
     why, *words = failure.splitlines()
     return "\n".join([f"- {why}", *(["", *(f"      {word}" for word in words), ""] if words else [])])
+
+
+def _together(report: Report) -> list[str]:
+    """Say what bit in windows of F22, if there were any."""
+    windows = {bite.fault for bite in report.bites if bite.together}
+    bitten = [one.fault for one in report.faults if one.times_together]
+    others = [one.fault for one in report.faults if not one.times_together]
+    if not windows:
+        return []
+    missing = f"; not {', '.join(others)}" if others else ""
+    return [f"Several at once (F22): bit, beside others, {', '.join(bitten) or 'none'}{missing}.", ""]
+
+
+def told(recovery: tuple[float, float] | None) -> str:
+    """Tell a median and the longest."""
+    return "-" if recovery is None else f"{recovery[0]:.1f} s, at most {recovery[1]:.1f} s"
 
 
 def _summary(report: Report) -> str:
@@ -173,7 +225,7 @@ def _draw_throughput(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplo
     axes.plot(at[1:], rates, label="transfers ended a second", linewidth=0.9)
     axes.plot(at, [look.queued for look in looks], label="queued", linewidth=0.9)
     axes.set(title=f"Chaos, seed {report.seed}", yscale="symlog")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(visible=True, alpha=0.3)
 
 
@@ -189,7 +241,7 @@ def _draw_errors(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib
             sorted(buckets), [buckets[at] for at in sorted(buckets)], ".-", label=outcome, linewidth=0.7, markersize=3
         )
     axes.set(ylabel="requests a second")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(visible=True, alpha=0.3)
 
 
@@ -204,11 +256,12 @@ def _draw_faults(report: Report, axes: Any) -> None:  # noqa: ANN401 (matplotlib
 
 
 def _row(report: Report, one: OfFault) -> str:
-    recovery = "-" if one.recovery is None else f"{one.recovery[0]:.1f} s, {one.recovery[1]:.1f} s"
-    p99 = "-" if one.answered_p99_seconds is None else f"{one.answered_p99_seconds:.2f} s"
+    alone, together = (told(middle_and_most(s)) for s in (one.recovery_seconds, one.recovery_together_seconds))
+    answered_seconds = one.measured.get(Measure.ANSWERED_P99)
+    p99 = "-" if answered_seconds is None else f"{answered_seconds:.2f} s"
     what = report.descriptions[one.fault].what
-    counts = f"{one.bites:,} | {one.times:,} | {recovery} | {one.sent:,} | {one.refused:,} | {one.unknown:,} | {p99}"
-    return f"| {one.fault} | {what} | {counts} |"
+    met = f"{one.sent:,} | {one.refused:,} | {one.unknown:,} | {p99}"
+    return f"| {one.fault} | {what} | {one.bites:,} | {one.times:,} | {alone} | {together} | {met} |"
 
 
 def _since(report: Report, bite: Bite) -> dict[str, Any]:

@@ -4,14 +4,12 @@ import itertools
 import random
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-import psycopg
-
 from shared import clock
-from tests.chaos.fault import Bite, Fault
+from tests.chaos.fault import Bite, Bitten, Fault, Measure
+from tests.chaos.recovery import await_recovery
 from tests.chaos.world import World
 
 TOGETHER = "F22"
@@ -23,14 +21,7 @@ CALM_SECONDS = 1.0
 RECOVERY_SECONDS_MAX = 60.0
 """After which transfers that are accepted have to end again, on a machine that is busy with other things too."""
 
-LOOK_SECONDS = 0.2
-
 TROUBLE_LENGTH_MAX = 500
-
-
-READ_POSITIONS = """
-SELECT (SELECT coalesce(max(position), 0) FROM transfers), (SELECT max(newest_position) FROM lanes)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +36,11 @@ class Step:
         """Name them."""
         return "+".join(fault.name for fault in self.faults)
 
+    @property
+    def errors_seconds_max(self) -> float:
+        """How long errors may go on after it, if that is to be seen: nothing else may bite meanwhile."""
+        return max(fault.bounds.get(Measure.ERRORS, 0.0) for fault in self.faults) if len(self.faults) == 1 else 0.0
+
 
 def steps(faults: Sequence[Fault], *, together: bool, seed: int) -> Generator[Step]:
     """Say what breaks next, without end: the same for the same seed.
@@ -55,10 +51,19 @@ def steps(faults: Sequence[Fault], *, together: bool, seed: int) -> Generator[St
     chance = random.Random(f"{seed}/schedule")
     for number in itertools.count():
         alone = [[fault] for fault in chance.sample(faults, len(faults))]
-        most = min(TOGETHER_COUNT, len(faults))
-        at_once = [chance.sample(faults, most) for _ in range(TOGETHER_STEPS)] if together else []
+        at_once = list(itertools.islice(_hands(faults, chance=chance), TOGETHER_STEPS)) if together else []
         for place, group in enumerate([*alone, *at_once]):
             yield Step(faults=group, seed=f"{seed}/{number}/{place}")
+
+
+def _hands(faults: Sequence[Fault], *, chance: random.Random) -> Generator[list[Fault]]:
+    """Deal all faults out, a few at a time, then all of them again: none is left out for long."""
+    dealt: list[Fault] = []
+    while True:
+        while len(dealt) < min(TOGETHER_COUNT, len(faults)):
+            dealt += [fault for fault in chance.sample(faults, len(faults)) if fault not in dealt]
+        yield dealt[:TOGETHER_COUNT]
+        dealt = dealt[TOGETHER_COUNT:]
 
 
 def carry_out(
@@ -73,9 +78,10 @@ def carry_out(
             break
         say(f"{step.name}: {', '.join(fault.what for fault in step.faults)}")
         bites += take(world, step)
-        if not _await_recovery(world) and not world.system.has_ended():
+        recovered_seconds = await_recovery(world, seconds_max=RECOVERY_SECONDS_MAX)
+        if recovered_seconds is None and not world.system.has_ended():
             bites[-1] = replace(bites[-1], trouble=f"no transfer ended within {RECOVERY_SECONDS_MAX:.0f} s after it")
-        world.pause(CALM_SECONDS)
+        world.pause(CALM_SECONDS + step.errors_seconds_max)
     return bites
 
 
@@ -85,31 +91,18 @@ def take(world: World, step: Step) -> list[Bite]:
         return list(threads.map(partial(_bite, world, step=step), step.faults))
 
 
-def _await_recovery(world: World) -> bool:
-    """Wait until a transfer that is accepted from now on has ended; say whether one has."""
-    last: int | None = None
-    until_seconds = clock.monotonic_seconds() + RECOVERY_SECONDS_MAX
-    while clock.monotonic_seconds() < until_seconds and not world.system.has_ended():
-        with suppress(psycopg.OperationalError), world.database() as connection:
-            accepted, ended = connection.execute(READ_POSITIONS).fetchone() or (0, 0)
-            last = int(accepted) if last is None else last
-            if int(ended) > last:
-                return True
-        world.pause(LOOK_SECONDS)
-    return False
-
-
 def _bite(world: World, fault: Fault, *, step: Step) -> Bite:
-    began_seconds, times, trouble = clock.monotonic_seconds(), 0, None
+    began_seconds, bitten, trouble = clock.monotonic_seconds(), Bitten(0), None
     try:
-        times = fault.bite(world, seconds=fault.seconds, chance=random.Random(f"{step.seed}/{fault.name}"))
+        bitten = fault.bite(world, seconds=fault.seconds, chance=random.Random(f"{step.seed}/{fault.name}"))
     except Exception as error:  # noqa: BLE001 (a fault that cannot be done is told of, and must not end the others)
         trouble = f"{type(error).__name__}: {error}"[:TROUBLE_LENGTH_MAX]
     return Bite(
         fault=fault.name,
         began_seconds=began_seconds,
         ended_seconds=clock.monotonic_seconds(),
-        times=times,
+        times=bitten.times,
+        recovery_seconds=bitten.recovery_seconds,
         together=len(step.faults) > 1,
         trouble=trouble,
     )

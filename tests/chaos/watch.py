@@ -4,15 +4,13 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 
 from shared import clock
+from tests.chaos.memory import Process, held_now
 from tests.chaos.world import World
 from tests.load.audit import wrong_sums
-from tests.load.system import memory_mb
-from tests.running_system import descendants
 
 LOOK_SECONDS = 0.5
 
@@ -30,7 +28,7 @@ class Look:
     queued: int | None = None
     ended: int | None = None
     connections: int | None = None
-    memory_mb: Mapping[str, float] = field(default_factory=dict[str, float])
+    memory_mb: Mapping[Process, float] = field(default_factory=dict[Process, float])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +44,11 @@ class Watched:
     wrong_sums: list[str] = field(default_factory=list[str])
     sums: int = 0
 
+    @property
+    def held(self) -> list[tuple[float, Mapping[Process, float]]]:
+        """What every process held, and when."""
+        return [(look.at_seconds, look.memory_mb) for look in self.looks]
+
 
 @contextmanager
 def watched(world: World) -> Generator[Watched]:
@@ -57,7 +60,7 @@ def watched(world: World) -> Generator[Watched]:
             with suppress(psycopg.Error), world.database() as connection:
                 while not stopping.wait(LOOK_SECONDS):
                     _look(world, connection, seen)
-            seen.looks.append(Look(at_seconds=clock.monotonic_seconds(), memory_mb=memory_by_part(world)))
+            seen.looks.append(Look(at_seconds=clock.monotonic_seconds(), memory_mb=held_now(world)))
             stopping.wait(LOOK_SECONDS)
 
     thread = threading.Thread(target=watch, name="watch")
@@ -79,27 +82,6 @@ def _look(world: World, connection: psycopg.Connection, seen: Watched) -> None:
             queued=queued,
             ended=ended,
             connections=connections,
-            memory_mb=memory_by_part(world),
+            memory_mb=held_now(world),
         )
     )
-
-
-def memory_by_part(world: World) -> Mapping[str, float]:
-    """Say what each part holds, with what it has started; one that is just restarted holds nothing."""
-    found: dict[str, float] = {}
-    for part, pid in _parts(world).items():
-        with suppress(OSError):
-            found[part] = sum(memory_mb(process) for process in {pid, *descendants(pid)} if _is_there(process))
-    return found
-
-
-def _parts(world: World) -> Mapping[str, int]:
-    """Name the parts; a system that has ended has none."""
-    try:
-        return world.system.parts
-    except FileNotFoundError:
-        return {}
-
-
-def _is_there(pid: int) -> bool:
-    return Path(f"/proc/{pid}/status").exists()

@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 
 from tests.chaos.__main__ import possible
-from tests.chaos.fault import Doing, Fault, Need
+from tests.chaos.fault import Bite, Doing, Fault, Need
 from tests.chaos.run import failures
-from tests.chaos.schedule import TOGETHER_STEPS, Step, steps, take
+from tests.chaos.schedule import TOGETHER_COUNT, TOGETHER_STEPS, Step, steps, take
 from tests.chaos.world import World
 
 WORLD = cast("World", None)
@@ -45,6 +45,23 @@ def test_each_bites_alone_before_several_bite_at_once() -> None:
     assert sorted(alone) == [fault.name for fault in FAULTS]
     assert all("+" in name for name in at_once)
     assert not any("+" in name for name in names(7, together=False))
+
+
+def test_none_is_left_out_of_those_that_bite_at_once() -> None:
+    at_once = names(7, together=True)[len(FAULTS) : len(FAULTS) + TOGETHER_STEPS]
+    taken = [name.split("+") for name in at_once]
+    assert all(len(set(step)) == TOGETHER_COUNT for step in taken)
+    assert {name for step in taken[:2] for name in step} == {fault.name for fault in FAULTS}
+
+
+def test_a_fault_that_never_bit_beside_others_fails_the_run_once_it_had_its_chances() -> None:
+    step = Step(faults=[biting(0), biting(2)], seed="1")
+    alone = Bite(fault="F0", began_seconds=0, ended_seconds=1, times=1)
+    bites = [alone, *take(WORLD, step)]
+    assert failures([], bites, [], together=True) == []
+    assert failures([], [*bites, *take(WORLD, step)], [], together=True) == [
+        "F0 bit in none of the 2 windows of F22 that it was in"
+    ]
 
 
 def test_a_fault_that_never_bit_fails_the_run() -> None:

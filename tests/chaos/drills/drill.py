@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import clock
-from tests.chaos.bounds import Footprint, unbounded
+from tests.chaos.bounds import Footprint, grown
 from tests.chaos.collect import collect, times
 from tests.chaos.history import SUBMITTING, Operation, Outcome
 from tests.chaos.judge import judge
@@ -62,8 +62,8 @@ def run(drill: Drill, *, seconds: float, seed: int, say: Callable[[str], None]) 
                 drill(drilled)
                 say("it is over; waiting until all is quiet")
                 quiet_seconds, unsettled = quiet(world, say=say)
-            bounds, grown = unbounded(footprint, Footprint.of(world))
-            evidence = collect(world, before=before, watched=seen, unsettled=unsettled, unbounded=grown, bounds=bounds)
+            bounds, more = grown(world, before=footprint, seen=seen)
+            evidence = collect(world, before=before, watched=seen, unsettled=unsettled, unbounded=more, bounds=bounds)
             with world.database() as connection:
                 ended = times(connection, before)
     for verdict in judge(evidence):

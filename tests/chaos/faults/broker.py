@@ -11,7 +11,7 @@ import redis
 from kombu.exceptions import OperationalError as BrokerError
 
 from shared.queue import APPLY_TASK, KEY_PREFIX, LANES_QUEUE, celery_app
-from tests.chaos.fault import Doing, Fault
+from tests.chaos.fault import Doing, Fault, Measure
 from tests.chaos.world import World
 
 CUTS = 20
@@ -134,7 +134,13 @@ def _send_unfit(app: Any, broker: Any, *, chance: random.Random) -> int:  # noqa
 
 
 FAULTS: Sequence[Fault] = (
-    Doing(name="F6", what="the broker is emptied, cut off, frozen and killed", does=break_broker, seconds=8.0),
-    Doing(name="F8", what="the broker is full", does=fill),
+    Doing(
+        name="F6",
+        what="the broker is emptied, cut off, frozen and killed",
+        does=break_broker,
+        seconds=8.0,
+        bounds={Measure.ANSWERED_P99: 1.0, Measure.NOT_ACCEPTED: 0},
+    ),
+    Doing(name="F8", what="the broker is full", does=fill, bounds={Measure.NOT_ACCEPTED: 0}),
     Doing(name="F9", what="wake-ups are repeated, foreign, unfit or nonsense", does=confuse),
 )

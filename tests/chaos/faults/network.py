@@ -8,7 +8,8 @@ from typing import Any
 import redis
 
 from shared import clock
-from tests.chaos.fault import Doing, Fault, Need
+from tests.chaos.fault import Bitten, Doing, Fault, Measure, Need
+from tests.chaos.recovery import await_recovery
 from tests.chaos.relay import Relay, Then, Trap
 from tests.chaos.world import World
 
@@ -19,6 +20,7 @@ CONSUMERS = 2
 CONSUMED_SECONDS_MAX = 60.0
 """Measured 10 to 16 s (faults.md, E4); the rest is for a machine that is busy with other faults."""
 
+RECOVERED_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.1
 TRAPPED_SECONDS_MAX = 5.0
 DELAY_SECONDS = 0.5
@@ -28,7 +30,7 @@ BYTES_PER_SECOND = 1_000
 COMMITS = (("accepting", b"hishab-intake", b"chaos-"), ("applying", b"hishab-lanes", b"COMMIT"))
 
 
-def lose_broker_silently(world: World, *, seconds: float, chance: random.Random) -> int:
+def lose_broker_silently(world: World, *, seconds: float, chance: random.Random) -> Bitten:
     """Let its connections be half-open until those who consume from it have noticed, and made new ones."""
     del chance
     relay = _relay(world.broker_relay)
@@ -48,7 +50,7 @@ def lose_broker_silently(world: World, *, seconds: float, chance: random.Random)
             world.pause(max(0.0, seconds - took_seconds))
         finally:
             relay.mend()
-    return swallowed
+    return Bitten(swallowed, recovery_seconds=took_seconds)
 
 
 def cut_at_commits(world: World, *, seconds: float, chance: random.Random) -> int:
@@ -70,26 +72,53 @@ def cut_at_commits(world: World, *, seconds: float, chance: random.Random) -> in
     return cut
 
 
-def hinder_postgres(world: World, *, seconds: float, chance: random.Random) -> int:
+def hinder_postgres(world: World, *, seconds: float, chance: random.Random) -> Bitten:
     """Let its connections be half-open, then answer late, then crawl, in any order."""
-    relay, bites = _relay(world.postgres_relay), 0
+    relay, bites, longest_seconds = _relay(world.postgres_relay), 0, 0.0
     with world.holding("postgres"):
-        for way in chance.sample(("half-open", "late", "slow"), 3):
+        for way in chance.sample((_lose_postgres_silently, _delay, _slow_down), 3):
             hindered = relay.hindered
-            if way == "half-open":
-                bites += relay.swallow()
-            elif way == "late":
-                relay.delay_seconds = DELAY_SECONDS
-            else:
-                relay.bytes_per_second = BYTES_PER_SECOND
-            try:
-                world.pause(seconds / 3)
-            finally:
-                relay.mend()
-            bites += relay.hindered - hindered
-            if not world.pause(1.0):
+            lost, took_seconds = way(world, relay, seconds=seconds / 3)
+            bites += lost + relay.hindered - hindered
+            longest_seconds = max(longest_seconds, took_seconds)
+            if not world.pause(0):
                 break
-    return bites
+    return Bitten(bites, recovery_seconds=longest_seconds)
+
+
+def _lose_postgres_silently(world: World, relay: Relay, *, seconds: float) -> tuple[int, float]:
+    """Recovery is from the loss on: new connections are as good as any."""
+    swallowed = relay.swallow()
+    try:
+        took_seconds = _recovered(world)
+        world.pause(max(0.0, seconds - took_seconds))
+    finally:
+        relay.mend()
+    return swallowed, took_seconds
+
+
+def _delay(world: World, relay: Relay, *, seconds: float) -> tuple[int, float]:
+    relay.delay_seconds = DELAY_SECONDS
+    return _mended(world, relay, after_seconds=seconds)
+
+
+def _slow_down(world: World, relay: Relay, *, seconds: float) -> tuple[int, float]:
+    relay.bytes_per_second = BYTES_PER_SECOND
+    return _mended(world, relay, after_seconds=seconds)
+
+
+def _mended(world: World, relay: Relay, *, after_seconds: float) -> tuple[int, float]:
+    try:
+        world.pause(after_seconds)
+    finally:
+        relay.mend()
+    return 0, _recovered(world)
+
+
+def _recovered(world: World) -> float:
+    took_seconds = await_recovery(world, seconds_max=RECOVERED_SECONDS_MAX)
+    assert took_seconds is not None, f"no transfer ended within {RECOVERED_SECONDS_MAX:.0f} s"
+    return took_seconds
 
 
 def _relay(relay: Any) -> Relay:  # noqa: ANN401 (the world knows no more of it than its port)
@@ -120,6 +149,7 @@ FAULTS: Sequence[Fault] = (
         does=lose_broker_silently,
         seconds=5.0,
         needs=RELAYS,
+        bounds={Measure.RECOVERY: 20.0},
     ),
     Doing(name="F11", what="connections end at commits, on either side", does=cut_at_commits, needs=RELAYS),
     Doing(
@@ -128,5 +158,6 @@ FAULTS: Sequence[Fault] = (
         does=hinder_postgres,
         seconds=24.0,
         needs=RELAYS,
+        bounds={Measure.RECOVERY: 15.0},
     ),
 )

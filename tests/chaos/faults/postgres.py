@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 import psycopg
 
-from tests.chaos.fault import Doing, Fault
+from tests.chaos.fault import Doing, Fault, Measure
 from tests.chaos.world import World
 
 CRASHES = 5
@@ -25,12 +25,12 @@ def crash(world: World, *, seconds: float, chance: random.Random) -> int:
     del seconds
     crashed = 0
     with world.holding("postgres"):
-        for _ in range(CRASHES):
+        while crashed < CRASHES:
+            if crashed and not world.pause(chance.uniform(*BETWEEN_CRASHES_SECONDS)):
+                break
             world.postgres.stop(signal.SIGQUIT)
             world.postgres.start()
             crashed += 1
-            if not world.pause(chance.uniform(*BETWEEN_CRASHES_SECONDS)):
-                break
     return crashed
 
 
@@ -60,6 +60,6 @@ def _take_all(world: World, taken: ExitStack) -> int:
 
 
 FAULTS: Sequence[Fault] = (
-    Doing(name="F10", what="PostgreSQL crashes five times in a row", does=crash),
+    Doing(name="F10", what="PostgreSQL crashes five times in a row", does=crash, bounds={Measure.ERRORS: 5.0}),
     Doing(name="F14", what="PostgreSQL has no connection left for anybody", does=exhaust),
 )

@@ -15,12 +15,14 @@ from psycopg import Connection
 
 from hishab.process import Part
 from shared.queue import APPLY_TASK, KEY_PREFIX, LANES_QUEUE, celery_app
-from tests.chaos.fault import Doing, Fault
+from tests.chaos.fault import Doing, Fault, Measure
+from tests.chaos.recovery import await_recovery
 from tests.chaos.world import World
 from tests.running_system import is_running, run_to_its_end
 
 WORKERS = ("lanes", "upkeep", "webhooks")
 PARTS = ("api", *WORKERS)
+SERVED_SECONDS_MAX = 10.0
 BETWEEN_KILLS_SECONDS = (0.2, 1.0)
 CATCHING_TRIES = 400
 CATCHING_SECONDS = 0.01
@@ -34,6 +36,9 @@ WAITING = f"{KEY_PREFIX}{LANES_QUEUE}"
 
 BETWEEN_RESTARTS_SECONDS = 1.0
 
+SWEPT_SECONDS = 1.5
+"""The age at which upkeep takes a wake-up for lost, and the time between its looks."""
+
 FIND_OPEN_TRANSACTION = """
 SELECT pid FROM pg_stat_activity
 WHERE application_name = 'hishab-lanes' AND xact_start IS NOT NULL AND state LIKE 'idle in transaction%%'
@@ -42,7 +47,8 @@ IS_THERE = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
 
 
 def kill_api(world: World, *, seconds: float, chance: random.Random) -> int:
-    """Kill the edge under its callers."""
+    """Kill the edge under its callers, once some are served: what was accepted just before must end."""
+    await_recovery(world, seconds_max=SERVED_SECONDS_MAX)
     world.pause(chance.uniform(0, seconds))
     world.kill("api")
     return 1
@@ -169,8 +175,19 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
 
 
 FAULTS: Sequence[Fault] = (
-    Doing(name="F1", what="the edge is killed", does=kill_api, seconds=1.0),
-    Doing(name="F2", what="whoever applies transfers is killed, again and again", does=kill_children),
+    Doing(
+        name="F1",
+        what="the edge is killed",
+        does=kill_api,
+        seconds=1.0,
+        bounds={Measure.ENDED_MAX: SWEPT_SECONDS + 1.0},
+    ),
+    Doing(
+        name="F2",
+        what="whoever applies transfers is killed, again and again",
+        does=kill_children,
+        bounds={Measure.ENDED_P99: 10.0},
+    ),
     Doing(name="F3", what="all workers are killed at once", does=kill_workers, seconds=1.0),
     Doing(name="F4", what="a worker is frozen in a transaction", does=freeze_child, seconds=8.0),
     Doing(name="F5", what="a worker dies with wake-ups in hand", does=kill_between_pop_and_note),
