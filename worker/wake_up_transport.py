@@ -1,9 +1,10 @@
-"""Take messages off Redis as kombu does, but neither end at what is no message nor fall silent when Redis goes.
+"""Take messages off Redis as kombu does, but end neither at what is no message nor when Redis is full or gone.
 
 kombu 5.7 decodes a message in its event loop and lets the error through: Celery takes a ValueError for unrecoverable
 and exits, and a worker that dies three times in a row ends a whole `hishab up`. And it gives back the room that a
 message took only once Redis has noted the acknowledgement: if Redis goes while a task runs, a worker with room for one
-waits for ever, alive, without a word.
+waits for ever, alive, without a word. And a Redis that is full refuses to note that a message was taken, which Celery
+takes for unrecoverable too.
 """
 
 from queue import Empty
@@ -12,6 +13,7 @@ from typing import Final
 import structlog
 from celery import Celery
 from kombu.transport import redis, virtual
+from redis.exceptions import OutOfMemoryError
 
 log = structlog.get_logger()
 
@@ -21,6 +23,15 @@ UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError)
 
 class QoS(redis.QoS):
     """Room for so many messages, which what is done with gives back, whether Redis hears of it or not."""
+
+    def append(self, message: object, delivery_tag: str) -> None:
+        """Take a message."""
+        try:
+            super().append(message, delivery_tag)
+        except OutOfMemoryError:
+            # Nobody would hand it out again, should this worker die now: upkeep comes for what is left of it.
+            log.warning("wake_up.not_noted")
+            virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         """Have done with a message."""

@@ -18,12 +18,14 @@ from shared.queue import APPLY_TASK, KEY_PREFIX, LANES_QUEUE, celery_app
 from tests.chaos.fault import Doing, Fault, Measure
 from tests.chaos.recovery import await_recovery
 from tests.chaos.world import World
+from tests.eventually import eventually
 from tests.running_system import is_running, run_to_its_end
 
 WORKERS = ("lanes", "upkeep", "webhooks")
 PARTS = ("api", *WORKERS)
 SERVED_SECONDS_MAX = 10.0
 BETWEEN_KILLS_SECONDS = (0.2, 1.0)
+CHILD_SECONDS_MAX = 60.0
 CATCHING_TRIES = 400
 CATCHING_SECONDS = 0.01
 SWALLOWING_TRIES = 20
@@ -57,6 +59,8 @@ def kill_api(world: World, *, seconds: float, chance: random.Random) -> int:
 def kill_children(world: World, *, seconds: float, chance: random.Random) -> int:
     """Kill whoever applies transfers, again and again, whatever they are at."""
     killed, spent_seconds = 0, 0.0
+    # One that was just restarted has none yet.
+    eventually(lambda: world.children("lanes") or world.stopping.is_set(), seconds_max=CHILD_SECONDS_MAX)
     while spent_seconds < seconds:
         for child in world.children("lanes"):
             with suppress(ProcessLookupError):
