@@ -33,7 +33,7 @@ BATCH_GROUP_MAX: Final = 1_000
 WRITES_MAX: Final = 2
 """At once, at one door."""
 
-BESIDE_MIN: Final = 16
+BESIDE_MIN: Final = 8
 """Single ones that have to wait for a second write to begin beside one under way. Source: docs/decisions/0035."""
 
 DEADLOCK_TRIES_MAX: Final = 3

@@ -1,6 +1,7 @@
 """Show transfers as callers see them: the same JSON in an answer, in a stream and in a webhook."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -52,8 +53,9 @@ def reading(transfer: Transfer, *, ending: Ending | None, viewer_id: UUID) -> di
     return shape if viewer_id == transfer.owner_id else {**shape, "metadata": None}
 
 
+@lru_cache(maxsize=64)
 def moment(at: datetime) -> str:
-    """Spell a time: RFC 3339, UTC, six digits."""
+    """Spell a time: RFC 3339, UTC, six digits. Kept, as what is written together has one time."""
     text = at.isoformat(timespec="microseconds")
     assert text.endswith("+00:00"), "PostgreSQL and the clock speak UTC here"
     return text[:-6] + "Z"
