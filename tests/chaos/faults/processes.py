@@ -193,7 +193,7 @@ FAULTS: Sequence[Fault] = (
         bounds={Measure.ENDED_P99: 10.0},
     ),
     Doing(name="F3", what="all workers are killed at once", does=kill_workers, seconds=1.0),
-    Doing(name="F4", what="a worker is frozen in a transaction", does=freeze_child, seconds=8.0),
+    Doing(name="F4", what="a worker is frozen in a transaction", does=freeze_child, seconds=14.0),
     Doing(name="F5", what="a worker dies with wake-ups in hand", does=kill_between_pop_and_note),
     Doing(name="F21", what="every part is restarted in turn, and the schema migrated", does=restart_all),
 )
