@@ -143,10 +143,15 @@ class WakeUps:
     cannot be sent is dropped.
     """
 
-    def __init__(self, broker_url: str) -> None:
-        """Connect nowhere yet: the first wake-up does, so that a process may fork in between."""
+    def __init__(self, broker_url: str, *, awake_milliseconds: int = AWAKE_MILLISECONDS) -> None:
+        """Connect nowhere yet: the first wake-up does, so that a process may fork in between.
+
+        Args:
+            awake_milliseconds: How long one that no worker has taken stands for the next one.
+        """
         self._app = celery_app(broker_url, socket_timeout_seconds=0.5)
         self._flags = _redis(broker_url, seconds_max=0.5)
+        self._awake_milliseconds = awake_milliseconds
         self.figures: Final = WakeUpFigures()
         self._publish = crash_points.around("queue.publish", self._publish_now)
         self._wanted: set[WakeUp] = set()
@@ -216,7 +221,7 @@ class WakeUps:
             self._wanted.clear()
 
     def _publish_now(self, wake_up: WakeUp) -> None:
-        if not self._flags.set(wake_up.flag, 1, nx=True, px=AWAKE_MILLISECONDS):
+        if not self._flags.set(wake_up.flag, 1, nx=True, px=self._awake_milliseconds):
             self.figures.coalesced += 1
             return
         self._app.send_task(

@@ -78,7 +78,7 @@ VARIANTS: Final[Sequence[Variant]] = (
     Variant(
         name="e: no ORDER BY in the wallet lock",
         without=("order of wallet locks",),
-        also=("one plan for all",),
+        also=("one order of asking",),
         script=deadlock,
     ),
     Variant(

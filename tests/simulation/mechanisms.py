@@ -4,7 +4,8 @@ The one place where tests replace code of the project's own: a checker that neve
 build without a lock to be had. Only `broken.py` uses it, in a process of its own, before any work begins.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, LiteralString
@@ -115,7 +116,21 @@ def keep_whoevers_mark_it_is(stay: Any) -> ledger.TakenLane:  # noqa: ANN401 (a 
     return ledger.keep_lane(stay.connection, stay.lane)
 
 
+class InTurns:
+    """Asks for wallets in one order and in the other, as two that have only a set of them may."""
+
+    def __init__(self) -> None:
+        """Begin with the one."""
+        self._lock_wallets = ledger.lock_wallets
+        self._turns = itertools.cycle((False, True))
+
+    def lock_wallets(self, tx: Connection, wallet_ids: Collection[UUID]) -> ledger.LockedWallets:
+        """Lock them in that order, unless the statement has one of its own."""
+        return self._lock_wallets(tx, sorted(wallet_ids, reverse=next(self._turns)))
+
+
 _ONE_STATEMENT: Final = OneStatement()
+_IN_TURNS: Final = InTurns()
 
 MECHANISMS: Final[Mapping[str, Mechanism]] = {
     "row count": without_code(ledger, {"delete_applied": delete_whatever_is_there}),
@@ -128,7 +143,7 @@ MECHANISMS: Final[Mapping[str, Mechanism]] = {
         },
     ),
     "order of wallet locks": without_code(ledger, {"LOCK_WALLETS": ledger.LOCK_WALLETS.replace("ORDER BY id", "")}),
-    "one plan for all": by_another_way(),
+    "one order of asking": without_code(ledger, {"lock_wallets": _IN_TURNS.lock_wallets}),
     "statements apart": without_code(
         ledger, {"keep_lane": _ONE_STATEMENT.keep_lane, "read_head": _ONE_STATEMENT.read_head}
     ),

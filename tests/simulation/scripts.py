@@ -29,10 +29,6 @@ WAIT_SECONDS_MAX: Final = 30.0
 COUNT_WAITING = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-# Two plans for the same statement, as two lanes can have when one batch is large and the other small.
-BY_INDEX = "SET enable_bitmapscan = off; SET enable_seqscan = off"
-BY_PLACE = "SET enable_bitmapscan = off; SET enable_indexscan = off; SET enable_seqscan = on"
-# By place in the table the other way round than by id.
 LOW, BETWEEN, HIGH = UUID(int=2), UUID(int=4), UUID(int=7)
 
 
@@ -109,6 +105,7 @@ def wait_for_the_lane(database_url: str, without: frozenset[str]) -> list[str]:
 
 def deadlock(database_url: str, without: frozenset[str]) -> list[str]:
     """Have the workers of two lanes come to the same wallets, one of which somebody else holds until both wait."""
+    del without
     books = Ledger.on(database_url)
     books.connection.execute("INSERT INTO lanes (lane) VALUES (2)")
     open_wallets(books, dict.fromkeys((HIGH, BETWEEN, LOW), OPERATORS_OWNER_ID))
@@ -118,8 +115,6 @@ def deadlock(database_url: str, without: frozenset[str]) -> list[str]:
 
     def work(lane: int) -> None:
         with connect(database_url, application_name="simulation", timeouts=WORKER) as connection:
-            if "one plan for all" in without:
-                connection.execute(BY_INDEX if lane == 1 else BY_PLACE)
             try:
                 drain(connection, lane=lane, holder=Holder(id=new_id()))
             except psycopg.errors.DeadlockDetected as error:

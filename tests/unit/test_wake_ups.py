@@ -27,7 +27,7 @@ def broker() -> Generator[TcpFakeServer]:
 @pytest.fixture
 def wake_ups(broker: TcpFakeServer) -> Generator[WakeUps]:
     host, port = broker.server_address[:2]
-    wake_ups = WakeUps(f"redis://{host!s}:{port}/0")
+    wake_ups = WakeUps(f"redis://{host!s}:{port}/0", awake_milliseconds=60_000)
     yield wake_ups
     wake_ups.stop()
 

@@ -25,4 +25,4 @@ def sleep(seconds: float) -> None:
             raise
 
 
-time.sleep = sleep  # noqa: TID251
+time.sleep = sleep  # noqa: TID251 (as above)
