@@ -46,7 +46,6 @@ FIRST_ANSWER_SECONDS = 10.0
 """Whoever has never answered is rather absent than restarting; `hishab up` is ready within this. Source: issue 2."""
 
 NOT_FOUND = 404
-"""The largest pages there are."""
 
 EXTERNAL_IDS_MAX = 100
 URL_BYTES_MAX = 6_000
