@@ -18,7 +18,7 @@ from tests.chaos.clocks import Clocks
 from tests.chaos.crowd import CLIENTS, Crowd
 from tests.chaos.fault import Need
 from tests.chaos.history import History
-from tests.chaos.people import settled
+from tests.chaos.people import LISTENING, settled
 from tests.chaos.relay import Relay, relaying
 from tests.chaos.server import Server, serving
 from tests.chaos.small_disk import small_disk
@@ -34,8 +34,10 @@ SETTINGS: Mapping[str, str] = {
 
 
 @contextmanager
-def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLIENTS) -> Generator[World]:
-    """Run everything until the block is left; nobody sends anything yet."""
+def staged(
+    place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLIENTS, listening: int = LISTENING
+) -> Generator[World]:
+    """Run everything until the block is left, with so many people told by webhooks; nobody sends anything yet."""
     with ExitStack() as stack:
         postgres_port, broker_port = free_ports(LOOPBACK, LOOPBACK)
         disk = stack.enter_context(small_disk(place)) if Need.SMALL_DISK in needs else None
@@ -55,7 +57,7 @@ def staged(place: Path, *, needs: frozenset[Need], seed: int, clients: int = CLI
                 environment=SETTINGS if clocks is None else {**SETTINGS, **clocks.environment},
             )
         )
-        people = stack.enter_context(settled(system))
+        people = stack.enter_context(settled(system, listening=listening))
         file = stack.enter_context((place / "history.jsonl").open("w", encoding="utf-8"))
         crowd = Crowd(url=system.url, people=people, history=History(file=file), seed=seed, clients=clients)
         stack.callback(crowd.close)

@@ -13,6 +13,7 @@ from tests.chaos.bounds import Footprint, grown
 from tests.chaos.collect import collect, times
 from tests.chaos.history import SUBMITTING, Operation, Outcome
 from tests.chaos.judge import judge
+from tests.chaos.people import LISTENING
 from tests.chaos.settle import quiet
 from tests.chaos.stage import staged
 from tests.chaos.watch import Watched, watched
@@ -43,7 +44,18 @@ class Drilled:
         return [operation for operation in self.world.crowd.history.operations if operation.answered_seconds]
 
 
-Drill = Callable[[Drilled], None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """A kind of trouble.
+
+    Attributes:
+        seconds: How long it lasts unless something else is asked for.
+        listening: How many people are told by webhooks.
+    """
+
+    does: Callable[[Drilled], None]
+    seconds: float
+    listening: int = LISTENING
 
 
 def run(drill: Drill, *, seconds: float, seed: int, say: Callable[[str], None]) -> Mapping[str, Any]:
@@ -51,7 +63,7 @@ def run(drill: Drill, *, seconds: float, seed: int, say: Callable[[str], None]) 
     with tempfile.TemporaryDirectory(prefix="hishab-drill-") as directory:
         place = Path(directory)
         place.chmod(0o711)
-        with staged(place, needs=frozenset(), seed=seed) as world:
+        with staged(place, needs=frozenset(), seed=seed, listening=drill.listening) as world:
             footprint = Footprint.of(world)
             with world.database() as connection:
                 before = read_before(connection)
@@ -59,7 +71,7 @@ def run(drill: Drill, *, seconds: float, seed: int, say: Callable[[str], None]) 
                 drilled = Drilled(world=world, seconds=seconds, chance=random.Random(seed), seen=seen)
                 world.crowd.start()
                 say("it runs")
-                drill(drilled)
+                drill.does(drilled)
                 say("it is over; waiting until all is quiet")
                 quiet_seconds, unsettled = quiet(world, say=say)
             bounds, more = grown(world, before=footprint, seen=seen)
