@@ -1,6 +1,7 @@
 """See how PostgreSQL goes about a statement: which tables it reads as a whole, and how many rows it looks at."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_hex
@@ -8,10 +9,12 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import scalar_row
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hishab.embedded import PrivatePostgres
+from shared.database.connections import WORKER, connect
 from shared.database.engine import reading_engine
 
 LARGE: Final = frozenset(
@@ -22,6 +25,18 @@ LARGE: Final = frozenset(
 """Tables that grow with every customer, or with every transfer."""
 
 UNWANTED: Final = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+
+LEAVE_ALONE: Final = """
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = false)', name);
+    END LOOP;
+END $$
+"""
+PARAMETER: Final = re.compile(r"%\((\w+)\)[sbt]")
+COUNT_LOOKED_AT: Final = "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables"
 
 Read = Callable[[AsyncConnection], Awaitable[object]]
 Sent = tuple[str, Mapping[str, Any]]
@@ -39,6 +54,61 @@ def filled(postgres: PrivatePostgres, template_database: str, statements: Sequen
                 connection.execute(statement)
         yield url
         administrator.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@contextmanager
+def planned_early(
+    postgres: PrivatePostgres,
+    template_database: str,
+    rows: Sequence[LiteralString],
+    statements: Mapping[str, tuple[LiteralString, Mapping[str, Any], int]],
+) -> Generator[psycopg.Connection]:
+    """Have statements planned in an empty database, once and for all; fill it, and give the connection with the plans.
+
+    As by whoever accepts, applies or delivers. Nothing is analyzed: that would have them planned anew.
+    """
+    with (
+        filled(postgres, template_database, [LEAVE_ALONE]) as url,
+        connect(url, application_name="test", timeouts=WORKER) as connection,
+    ):
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        for name, (statement, parameters, _) in statements.items():
+            numbers = {parameter: f"${n}" for n, parameter in enumerate(parameters, start=1)}
+            numbered = PARAMETER.sub(lambda found, numbers=numbers: numbers[found[1]], statement)
+            prepare = sql.SQL("PREPARE {} AS ").format(sql.Identifier(name)).as_bytes(connection)
+            connection.execute(prepare + numbered.encode())
+        _keep_plans(connection, statements)
+        with psycopg.connect(url, autocommit=True) as filling:
+            for fill in rows:
+                if fill != "ANALYZE":
+                    filling.execute(fill)
+                    # Or the session, idle for so long, would have forgotten them in the end.
+                    _keep_plans(connection, statements)
+        yield connection
+
+
+def looked_at_by(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> int:
+    """Run a statement by the plan that the connection has, say how many rows it looks at, and undo it."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        # Not by psycopg's own, which forgets prepared statements when it rolls back.
+        connection.pgconn.exec_(b"BEGIN")
+        before = cursor.execute(COUNT_LOOKED_AT).fetchone() or 0
+        connection.execute(_executed(name, list(parameters.values()), how="EXECUTE"))
+        after = cursor.execute(COUNT_LOOKED_AT).fetchone() or 0
+        connection.pgconn.exec_(b"ROLLBACK")
+        return after - before
+
+
+def _keep_plans(
+    connection: psycopg.Connection, statements: Mapping[str, tuple[LiteralString, Mapping[str, Any], int]]
+) -> None:
+    for name, (_, parameters, _) in statements.items():
+        connection.execute(_executed(name, [None] * len(parameters), how="EXPLAIN EXECUTE"))
+
+
+def _executed(name: str, values: Sequence[object], *, how: LiteralString) -> sql.Composed:
+    literals = sql.SQL(", ").join(map(sql.Literal, values))
+    return sql.SQL("{} {} ({})").format(sql.SQL(how), sql.Identifier(name), literals)
 
 
 def sent_by(database_url: str, read: Read) -> list[Sent]:

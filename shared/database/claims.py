@@ -24,23 +24,25 @@ WITH RECURSIVE owed (endpoint_id) AS (
 )
 """
 
-# Those that something is due to, or that were deleted or disabled with something pending. Index: the same.
-READ_OWED: LiteralString = (
-    OWED
-    + """
+# Those that something is due to, or that were deleted or disabled with something pending. Indexes: the same, and
+# webhook_endpoints_pkey, by LATERAL and by order as in acceptance.py.
+DUE_OR_CLOSED: LiteralString = """
 SELECT owed.endpoint_id,
        endpoint.deleted_at IS NOT NULL OR endpoint.disabled_at IS NOT NULL AS closed,
        endpoint.failures >= %(failing_from)s AS failing
 FROM owed
-JOIN webhook_endpoints AS endpoint ON endpoint.id = owed.endpoint_id
+CROSS JOIN LATERAL (
+    SELECT deleted_at, disabled_at, failures, next_probe_at FROM webhook_endpoints WHERE id = owed.endpoint_id LIMIT 1
+) AS endpoint
 WHERE endpoint.deleted_at IS NOT NULL
    OR endpoint.disabled_at IS NOT NULL
    OR ((endpoint.failures < %(failing_from)s OR coalesce(endpoint.next_probe_at, '-infinity') <= statement_timestamp())
-       AND EXISTS (SELECT FROM webhook_deliveries
-                   WHERE endpoint_id = owed.endpoint_id AND status = 'pending'
-                     AND next_attempt_at <= statement_timestamp()))
+       AND (SELECT true FROM webhook_deliveries
+            WHERE endpoint_id = owed.endpoint_id AND status = 'pending' AND next_attempt_at <= statement_timestamp()
+            ORDER BY next_attempt_at LIMIT 1))
 """
-)
+
+READ_OWED: LiteralString = OWED + DUE_OR_CLOSED
 
 # Whoever moves the time of the next probe may send one; another process that wants to finds it moved. In order of id,
 # as everybody who locks several endpoints. Index: webhook_endpoints_pkey.
@@ -110,7 +112,8 @@ WHERE delivery.id = held.id
 """
 
 # Only what is still pending under the claim that it was sent under: `delivered` is final, and a claim that ran out
-# belongs to somebody else. Locked in order of id, since two processes may come to record the same deliveries.
+# belongs to somebody else. Locked in order of id, since two processes may come to record the same deliveries. Index:
+# webhook_deliveries_pkey, by LATERAL: what is pending is an index of its own, and read whole it grows with the arrears.
 RECORD: LiteralString = """
 WITH tried AS (
     SELECT id, claim_id, started_at, duration_ms, http_status, error, excerpt, delivered, wait_seconds
@@ -120,11 +123,14 @@ WITH tried AS (
          AS t (id, claim_id, started_at, duration_ms, http_status, error, excerpt, delivered, wait_seconds)
 ), held AS (
     SELECT delivery.id
-    FROM webhook_deliveries AS delivery
-    JOIN tried ON tried.id = delivery.id AND tried.claim_id = delivery.claim_id
-    WHERE delivery.status = 'pending'
-    ORDER BY delivery.id
-    FOR NO KEY UPDATE OF delivery
+    FROM (SELECT id, claim_id FROM tried ORDER BY id) AS tried
+    CROSS JOIN LATERAL (
+        SELECT id
+        FROM webhook_deliveries
+        WHERE id = tried.id AND claim_id = tried.claim_id AND status = 'pending'
+        LIMIT 1
+        FOR NO KEY UPDATE
+    ) AS delivery
 ), recorded AS (
     UPDATE webhook_deliveries AS delivery
     SET attempts = delivery.attempts + 1,
