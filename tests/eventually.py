@@ -10,7 +10,7 @@ POLL_SECONDS = 0.02
 Value = TypeVar("Value")
 
 
-def eventually(look: Callable[[], Value], *, seconds_max: float = 20.0, otherwise: Callable[[], str] = str) -> Value:
+def eventually(look: Callable[[], Value], *, seconds_max: float = 60.0, otherwise: Callable[[], str] = str) -> Value:
     """Return what `look` gives as soon as it is true. The test fails with what `otherwise` says if it never is."""
     pause = Event()
     deadline = monotonic() + seconds_max
