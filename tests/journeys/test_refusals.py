@@ -34,7 +34,7 @@ UNREADABLE: Final = {
 def sent(system: System, request: bytes) -> httpx2.Response:
     """Send bytes as they are, and read what comes back until the other side hangs up."""
     at = urlsplit(system.url)
-    with socket.create_connection((at.hostname or "", at.port or 0), timeout=10) as connection:
+    with socket.create_connection((at.hostname or "", at.port or 0), timeout=60) as connection:
         connection.sendall(request)
         received = b""
         while part := connection.recv(65_536):

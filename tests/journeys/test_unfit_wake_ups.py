@@ -30,7 +30,7 @@ UNFIT: list[Mapping[str, Any]] = [
 def test_a_worker_goes_on_after_what_is_no_wake_up(system: System, *, queue: str, task: str, part: str) -> None:
     before = system.await_age(part)
     broker: Any = redis.Redis.from_url(system.broker_url)  # pyright: ignore[reportUnknownMemberType] (no types)
-    app: Any = celery_app(system.broker_url, socket_timeout_seconds=5)
+    app: Any = celery_app(system.broker_url, socket_timeout_seconds=60)
     with signed_up(system) as payer, signed_up(system) as payee:
         for nonsense in NONSENSE:
             broker.lpush(f"{KEY_PREFIX}{queue}", nonsense)

@@ -17,7 +17,7 @@ from tests.journeys.test_webhooks import ENDPOINTS, listen, told
 from tests.receiver import Reply, receiving
 from tests.running_system import System
 
-STOP_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
