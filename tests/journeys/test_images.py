@@ -150,7 +150,7 @@ def postgres(service: Service, stack: Stack) -> Generator[None]:
             command=[program_path, *service.health[1:]],
             environment={**ENVIRONMENT, "PGPORT": str(server.port)},
         )
-        assert run_to_its_end(health).returncode == 0
+        eventually(lambda: run_to_its_end(health).returncode == 0, otherwise=lambda: tail(stack.log("postgres")))
         stack.healthy.add(service.name)
         stack.addresses["@postgres:5432/"] = f"@{LOOPBACK}:{server.port}/"
         yield
@@ -249,7 +249,7 @@ def tells_of_workers_that_do_nothing(stack: Stack) -> None:
     for worker in workers:
         os.killpg(worker.pid, signal.SIGCONT)
     assert all("has had nothing done" in complaint for complaint in frozen.values()), frozen
-    assert not any(side_by_side(stack).values())
+    eventually(lambda: not any(side_by_side(stack).values()), seconds_max=HEALTHY_SECONDS_MAX)
 
 
 def side_by_side(stack: Stack) -> dict[str, str]:

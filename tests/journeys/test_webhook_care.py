@@ -167,7 +167,8 @@ class TestDeliveries:
             endpoint = listen(payer, closed.url)
             made = post(payer.http, endpoint, "test").json()
             address = f"{ENDPOINTS}/{endpoint['id']}/deliveries/{made['id']}"
-            (attempt,) = eventually(lambda: payer.http.get(address).json()["attempts"])
+            # Another follows in some seconds.
+            attempt, *_ = eventually(lambda: payer.http.get(address).json()["attempts"])
         assert attempt.pop("duration_ms") >= 0
         assert attempt.pop("started_at") > made["created_at"]
         assert attempt == {"number": 1, "http_status": 503, "error": None, "answer_excerpt": "closed for today"}
@@ -235,7 +236,7 @@ class TestDisabling:
         with receiving(lambda _: Reply(status=500)) as broken:
             endpoint, other = listen(payer, broken.url), listen(payer, receiver.url)
             tell(payer, payee)
-            eventually(lambda: broken.received)
+            eventually(lambda: broken.received and receiver.received)
             shown = patch(payer, endpoint, enabled=False).json()
             assert (shown["enabled"], shown["disabled_reason"]) == (False, "owner")
             assert patch(payer, endpoint, enabled=False).json() == shown
@@ -282,9 +283,10 @@ def test_operators_see_how_everybodys_endpoints_fare(payer: Person, operator: ht
     with receiving(lambda _: Reply(status=500)) as broken:
         endpoint = listen(payer, broken.url)
         post(payer.http, endpoint, "test")
-        eventually(lambda: _of(operator, endpoint)["failures"])
-    shown = _of(operator, endpoint)
-    assert (shown["owner_id"], shown["failures"], shown["due"]) == (payer.id, 1, 0)
+        # Between two attempts nothing is due.
+        shown = eventually(lambda: _failed_and_not_due(operator, endpoint))
+        assert 1 <= shown["failures"] <= len(broken.received)
+    assert shown["owner_id"] == payer.id
     assert shown["failing_since"] > endpoint["created_at"]
     assert "secret" not in shown
     problem_in(payer.http.get("/v1/system/webhook-endpoints"), status=403, code="insufficient_scope")
@@ -293,6 +295,11 @@ def test_operators_see_how_everybodys_endpoints_fare(payer: Person, operator: ht
 def _of(operator: httpx2.Client, endpoint: dict[str, Any]) -> dict[str, Any]:
     page = operator.get("/v1/system/webhook-endpoints", params={"limit": 100}).json()["data"]
     return next(shown for shown in page if shown["id"] == endpoint["id"])
+
+
+def _failed_and_not_due(operator: httpx2.Client, endpoint: dict[str, Any]) -> dict[str, Any]:
+    shown = _of(operator, endpoint)
+    return shown if shown["failures"] and not shown["due"] else {}
 
 
 def _signed_with_one(request: Received, signature: str) -> Received:
