@@ -1,6 +1,7 @@
 """Pay the real orders of a Czech bank's customers, while the parts of the system and the command itself are killed."""
 
 import csv
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.relay import holding_back
 from tests.eventually import eventually
 from tests.journeys.command_line import at, balances, command, hishab
 from tests.running_system import System
@@ -16,6 +18,9 @@ from tests.running_system import System
 ORDERS_FILE = Path(__file__).parents[2].parent / "shared" / "data" / "berka" / "payment_orders.csv"
 OPENED_WITH_MINOR = 100_000
 RUN_SECONDS_MAX = 600
+
+LATE_FROM = 5_000
+LATE = " (late)"
 
 pytestmark = [
     pytest.mark.skipif(not ORDERS_FILE.exists(), reason="the real orders are not beside this repository"),
@@ -111,20 +116,30 @@ def write_payments(file: Path, *, orders: Sequence[Order]) -> Path:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(["source", "destination", "amount", "currency", "reference"])
-        writer.writerows([order.account, order.destination, order.amount, "CZK", order.purpose] for order in orders)
+        for number, order in enumerate(orders):
+            reference = f"{order.purpose}{LATE}" if number >= LATE_FROM else order.purpose
+            writer.writerow([order.account, order.destination, order.amount, "CZK", reference])
     return file
 
 
 def submit_while_all_is_killed_once(system: System, file: Path) -> None:
-    """Begin to send the file; in the middle of it kill the lanes, the API, the broker, at last the command itself."""
-    with subprocess.Popen(command("submit", file, *at(system)), stdout=subprocess.DEVNULL) as submitting:
-        for part, accepted in (("lanes", 1_000), ("api", 2_000), ("broker", 3_000)):
-            await_accepted(file, rows=accepted)
-            system.await_restart(part, of=system.kill(part))
-        await_accepted(file, rows=4_000)
-        assert submitting.poll() is None, "it was done before it could be killed"
-        submitting.kill()
-    assert results_file(file).read_bytes().count(b"\n") < 6_400
+    """Begin to send the file; in the middle of it kill the lanes, the API, the broker, at last the command itself.
+
+    It does not hear of any late row, and so cannot be done before.
+    """
+    with holding_back(system.url, requests=LATE.encode()) as (relay, url):
+        assert relay.trap is not None
+        relay.trap.left = 1_000_000
+        surroundings = {**os.environ, "HISHAB_API_KEY": system.operator_key}
+        arguments = command("submit", file, "--url", url)
+        with subprocess.Popen(arguments, env=surroundings, stdout=subprocess.DEVNULL) as submitting:
+            for part, accepted in (("lanes", 1_000), ("api", 2_000), ("broker", 3_000)):
+                await_accepted(file, rows=accepted)
+                system.await_restart(part, of=system.kill(part))
+            await_accepted(file, rows=4_000)
+            assert submitting.poll() is None, "it was done before it could be killed"
+            submitting.kill()
+    assert results_file(file).read_bytes().count(b"\n") <= LATE_FROM + 1
 
 
 def await_accepted(file: Path, *, rows: int) -> None:
