@@ -17,6 +17,7 @@ import redis
 from hishab import tether
 from hishab.process import Part
 from hishab.supervise import SHORT_LIFE_SECONDS
+from shared.queue import WakeUps, apply_in
 from tests.eventually import eventually
 
 START_SECONDS_MAX = 60.0
@@ -26,6 +27,10 @@ LOG_LINES_SHOWN = 60
 
 # All tests sign up and log in from one address, and one caller may stand for many.
 NO_QUOTAS = {"HISHAB_SIGN_INS_PER_MINUTE": "1000000", "HISHAB_REQUESTS_PER_SECOND": "1000000"}
+
+LANE_IS_WORKED = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'hishab-lanes'
+"""
 
 # Places in /proc/PID/stat behind the name. Source: proc_pid_stat(5).
 STATE, PARENT, START_TICKS = 0, 1, 19
@@ -93,7 +98,7 @@ class System:
 def running_system(
     data_dir: Path, *options: str, environment: Mapping[str, str] | None = None, within: Sequence[str] = ()
 ) -> Generator[System]:
-    """Run `hishab up` on a free port; once the block is left, see that it has stopped cleanly.
+    """Run `hishab up` on a free port until it serves and applies; once the block is left, see that it stopped cleanly.
 
     Args:
         environment: Added to ours, whose own settings of Hishab do not reach it.
@@ -107,13 +112,15 @@ def running_system(
     part = launcher(data_dir, *options, environment=environment, within=within)
     with running(part, out=out, log=log) as process:
         await_serving(process, out=out, log=log)
-        yield System(
+        system = System(
             url=json.loads(out.read_bytes())["url"],
             operator_key=(data_dir / "operator.key").read_text().strip(),
             data_dir=data_dir,
             log=log,
             pid=process.pid,
         )
+        _await_lanes(system)
+        yield system
     if process.returncode != 0:
         raise EndedBadlyError(f"it ended with exit code {process.returncode}\n{tail(log)}")
 
@@ -134,6 +141,19 @@ def await_serving(process: "subprocess.Popen[bytes]", *, out: Path, log: Path) -
         otherwise=lambda: f"it does not serve\n{tail(log)}",
     )
     assert process.poll() is None, f"it ended with exit code {process.returncode}\n{tail(log)}"
+
+
+def _await_lanes(system: System) -> None:
+    """Wait until a lane is worked: its worker starts more slowly than the edge, and a sign-up waits five seconds."""
+    wake_ups = WakeUps(system.broker_url)
+
+    def is_worked() -> bool:
+        wake_ups.send(apply_in(1))
+        return connection.execute(LANE_IS_WORKED).fetchone() is not None
+
+    with psycopg.connect(system.database_url, autocommit=True) as connection:
+        eventually(is_worked, seconds_max=START_SECONDS_MAX, otherwise=lambda: f"nothing applies\n{tail(system.log)}")
+    wake_ups.stop()
 
 
 def launcher(
