@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 
 from api.known_callers import REMEMBERED_SECONDS
-from tests.callers import PIN, Person, connected
+from tests.callers import PIN, Person, answered, connected
 from tests.eventually import eventually
 from tests.running_system import System
 
@@ -19,7 +19,7 @@ REVOKED_SECONDS_MAX = REMEMBERED_SECONDS + 10.0
 def ask_for_token(system: System, **form: str) -> httpx2.Response:
     """Ask for tokens, as a form."""
     with connected(system, None) as http:
-        return http.post("/v1/token", data=form)
+        return answered(lambda: http.post("/v1/token", data=form))
 
 
 def log_in_with(system: System, *, email: str, pin: str = PIN) -> httpx2.Response:

@@ -1,6 +1,6 @@
 """Call a running system as people and operators do, and hold every refusal to its one shape."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -109,6 +109,18 @@ def ended(http: httpx2.Client, transfer_id: str) -> dict[str, Any]:
     transfer = eventually(look, seconds_max=END_SECONDS_MAX, otherwise=lambda: f"{transfer_id} is still queued")
     assert transfer is not None
     return transfer
+
+
+def answered(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """Ask until the answer is not 503: of many who want one thing, each waits two seconds for those before it."""
+
+    def look() -> httpx2.Response | None:
+        answer = ask()
+        return None if answer.status_code == 503 else answer
+
+    answer = eventually(look, otherwise=lambda: "there is nothing but 503")
+    assert answer is not None
+    return answer
 
 
 def sent_with(http: httpx2.Client, key: str) -> list[dict[str, Any]]:

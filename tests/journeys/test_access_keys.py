@@ -11,7 +11,7 @@ import pytest
 
 from shared import clock
 from tests.access import await_refusal, execute, is_good, keyed, make_key
-from tests.callers import Person, connected, ended, operators_wallet, pay, problem_in
+from tests.callers import Person, answered, connected, ended, operators_wallet, pay, problem_in
 from tests.eventually import eventually
 from tests.running_system import System
 
@@ -96,7 +96,7 @@ class TestMaking:
         )
         body = {"scopes": ["wallets:read"]}
         with ThreadPoolExecutor(8) as threads:
-            asked = [threads.submit(payer.http.post, "/v1/api-keys", json=body) for _ in range(8)]
+            asked = [threads.submit(answered, lambda: payer.http.post("/v1/api-keys", json=body)) for _ in range(8)]
         answers = [future.result() for future in asked]
         assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 5
         refused = next(answer for answer in answers if answer.status_code == 409)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.callers import Person, operating, problem_in
+from tests.callers import Person, answered, operating, problem_in
 from tests.running_system import System
 
 AT_ONCE = 12
@@ -26,7 +26,7 @@ def name() -> str:
 def opened(http: httpx2.Client, *asked: tuple[str, str]) -> list[tuple[int, Any]]:
     """Open wallets by (external_id, currency) in one list; give each item's status, and its wallet or its problem."""
     body = [{"external_id": external_id, "currency": currency} for external_id, currency in asked]
-    answer = http.post("/v1/wallets", json=body)
+    answer = answered(lambda: http.post("/v1/wallets", json=body))
     assert answer.status_code == 200, answer.text
     return [(item["status"], item.get("wallet") or item["problem"]) for item in answer.json()["data"]]
 

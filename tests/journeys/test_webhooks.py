@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.callers import Person, ended, pay, problem_in
+from tests.callers import Person, answered, ended, pay, problem_in
 from tests.eventually import eventually
 from tests.receiver import Receiver, Reply, receiving
 from tests.running_system import System
@@ -121,7 +121,7 @@ class TestEndpoint:
 
     @staticmethod
     def _register(person: Person, number: int) -> httpx2.Response:
-        return person.http.post(ENDPOINTS, json={"url": f"http://127.0.0.1:8099/{number}"})
+        return answered(lambda: person.http.post(ENDPOINTS, json={"url": f"http://127.0.0.1:8099/{number}"}))
 
     @pytest.mark.parametrize(
         ("fields", "pointer"),
