@@ -8,12 +8,17 @@ from secrets import token_hex
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
 from tests.databases import Databases, forgetful_postgres
 from tests.eventually import eventually
 from tests.running_system import System, answers, running, running_system, tail
+
+# How long an example takes says nothing of what it is about: the machine may have had other things to do.
+settings.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any pace")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from api.transfers.intake import BATCH_GROUP_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.batch_acceptance import accept_batches
-from shared.database.connections import WORKER, connect
+from shared.database.connections import AUDIT, connect
 from shared.database.pool import intake_pool
 from shared.domain.acceptance import AcceptedBatch, BatchAcceptance, BatchRequest, Refused, TransferRequest
 from shared.domain.errors import (
@@ -208,7 +208,7 @@ class TestIdempotency:
 
     async def test_a_key_whose_batch_is_under_way_elsewhere_holds_up_nobody_else(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+        with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
             other.execute(
                 "INSERT INTO transfer_batches"
                 " (id, owner_id, idempotency_key, fingerprint, first_position, last_position, total, created_at)"
@@ -231,7 +231,7 @@ class TestBackPressure:
         source, destination = ledger.wallet(), ledger.wallet()
         asked = batch([ledger.request(source, destination, 1)], key="k")
         async with intake_on(ledger) as intake:
-            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
                 other.execute("LOCK TABLE transfer_batches IN ACCESS EXCLUSIVE MODE")
                 refused = await intake.accept(asked)
             mended = await intake.accept(asked)

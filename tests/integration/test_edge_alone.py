@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from shared.database.acceptance import accept
-from shared.database.connections import API, connect_async
+from shared.database.connections import AUDIT, connect_async
 from shared.database.key_registration import register_key
 from shared.domain.api_key import KEY_PREFIX, hash_key
 from shared.domain.owner import OPERATORS_OWNER_ID
@@ -100,7 +100,7 @@ class TestKey:
 
         async def send_meanwhile() -> httpx2.Response:
             async with (
-                await connect_async(ledger.database_url, application_name="test", timeouts=API) as connection,
+                await connect_async(ledger.database_url, application_name="test", timeouts=AUDIT) as connection,
                 connection.transaction(force_rollback=True),
             ):
                 await accept(connection, [under_way], lane_count=1)

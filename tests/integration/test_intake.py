@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import LiteralString
 from uuid import UUID
 
@@ -21,12 +21,13 @@ from shared.database.acceptance_at_once import accept_at_once
 from shared.database.connections import (
     API,
     AUDIT,
-    WORKER,
+    INTAKE,
+    INTAKE_NAME,
     connect,
     connect_async,
     has_hung_up,
 )
-from shared.database.pool import TRUSTED_SECONDS, intake_pool
+from shared.database.pool import TRUSTED_SECONDS, Pool, intake_pool
 from shared.domain.acceptance import Acceptance, Accepted, Refused, TransferRequest
 from shared.domain.errors import (
     CurrencyMismatch,
@@ -67,9 +68,10 @@ async def intake_on(
     lane_count: int = 1,
     trusted_seconds: float = TRUSTED_SECONDS,
     beside_min: int | None = None,
+    pool: Pool | None = None,
 ) -> AsyncGenerator[TransferIntake]:
     """Run an intake until the block is left."""
-    async with intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
+    async with pool or intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
         wakes: list[int] = [] if woken is None else woken
         doors = Doors(
             pool=pool,
@@ -89,6 +91,14 @@ async def intake_on(
         yield intake
         intake.stop()
         await running
+
+
+def patient_pool(ledger: Ledger) -> Pool:
+    """Make the pool of an intake whose statements wait for a key for as long as a test may be held up."""
+    timeouts = replace(INTAKE, statement_seconds=60, lock_seconds=60)
+    return Pool(
+        lambda: connect_async(ledger.database_url, application_name=INTAKE_NAME, timeouts=timeouts), size_max=4
+    )
 
 
 async def accept_all(intake: TransferIntake, requests: Sequence[TransferRequest]) -> list[Acceptance]:
@@ -192,7 +202,10 @@ class TestIdempotency:
         def requests(order: Sequence[int]) -> list[TransferRequest]:
             return [ledger.request(source, destination, n + 1, key=f"k{n}") for n in order]
 
-        async with intake_on(ledger) as one, intake_on(ledger) as other:
+        async with (
+            intake_on(ledger, pool=patient_pool(ledger)) as one,
+            intake_on(ledger, pool=patient_pool(ledger)) as other,
+        ):
             with structlog.testing.capture_logs() as logs:
                 with key_held(ledger, "k1", source, destination):
                     # Each has written what comes before k1 in its own order, and waits.
@@ -224,7 +237,7 @@ class TestIdempotency:
 class TestSecondWrite:
     async def test_enough_that_wait_are_written_beside_a_write_under_way(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger, beside_min=3) as intake:
+        async with intake_on(ledger, beside_min=3, pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
                 while ledger.value(COUNT_WAITING) < 1:
@@ -237,7 +250,7 @@ class TestSecondWrite:
 
     async def test_fewer_wait_for_it_and_are_written_when_told_to_stop(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger, beside_min=3) as intake:
+        async with intake_on(ledger, beside_min=3, pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 requests = [ledger.request(source, destination, 1, key=key) for key in ("held", "k1", "k2")]
                 held = asyncio.create_task(intake.accept(requests[0]))
@@ -265,7 +278,7 @@ class TestTrouble:
         source, destination = ledger.wallet(), ledger.wallet()
         requests = [ledger.request(source, destination, 1, key=f"k{n}") for n in range(3)]
         async with intake_on(ledger) as intake:
-            with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+            with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
                 other.execute("LOCK TABLE transfers IN ACCESS EXCLUSIVE MODE")
                 refused = await accept_all(intake, requests)
             mended = await accept_all(intake, requests)
@@ -276,13 +289,18 @@ class TestTrouble:
         self, ledger: Ledger
     ) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
-            other.execute("LOCK TABLE queue IN ACCESS EXCLUSIVE MODE")
-            async with intake_on(ledger) as intake:
-                threading.Thread(target=_end_intake, args=(ledger.database_url,)).start()
-                lost = await intake.accept(ledger.request(source, destination, 1, key="k"))
+        ledger.connection.execute(
+            "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"
+        )
+        ledger.connection.execute(
+            "CREATE TRIGGER end_session BEFORE INSERT ON queue FOR EACH ROW EXECUTE FUNCTION end_session()"
+        )
+        async with intake_on(ledger) as intake:
+            lost = await intake.accept(ledger.request(source, destination, 1, key="k"))
         assert codes([lost]) == [OutcomeUnknown]
         assert ledger.value("SELECT count(*) FROM transfers") == 0
+        ledger.connection.execute("DROP TRIGGER end_session ON queue")
         async with intake_on(ledger) as intake:
             again = await intake.accept(ledger.request(source, destination, 1, key="k"))
         assert isinstance(again, Accepted)
@@ -348,14 +366,3 @@ class TestTrouble:
             replay = await intake.accept(ledger.request(source, destination, 1, key="k"))
         assert isinstance(replay, Accepted)
         assert replay.replayed
-
-
-def _end_intake(database_url: str) -> None:
-    """End the intake's server process once it waits for a lock."""
-    ends = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hishab-intake'"
-        " AND datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with connect(database_url, application_name="test", timeouts=WORKER) as connection:
-        while connection.execute(ends).fetchone() is None:
-            pass

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from shared.database.connections import WORKER, connect
+from shared.database.connections import AUDIT, WORKER, connect
 from shared.domain.acceptance import Accepted
 from shared.identifiers import new_id
 from shared.queue import WakeUps
@@ -88,7 +88,7 @@ class TestDrain:
     def test_leaves_a_lane_that_is_locked(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=5), ledger.wallet()
         transfer_id = ledger.accept_one(source, destination, 5)
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+        with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
             other.execute("SELECT FROM lanes WHERE lane = 1 FOR NO KEY UPDATE")
             assert ledger.drain().applied == 0
         assert ledger.drain().applied == 1
@@ -96,7 +96,7 @@ class TestDrain:
 
     def test_does_not_keep_intake_waiting(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=5), ledger.wallet()
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+        with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
             other.execute("SELECT FROM lanes WHERE lane = 1 FOR NO KEY UPDATE")
             other.execute("SELECT FROM wallets ORDER BY id FOR NO KEY UPDATE")
             ledger.accept_one(source, destination, 5)
@@ -105,11 +105,12 @@ class TestDrain:
         source, destination = ledger.wallet(holding=5), ledger.wallet()
         transfer_id = ledger.accept_one(source, destination, 5)
         with (
-            connect(ledger.database_url, application_name="test", timeouts=WORKER) as other,
+            connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other,
             connect(ledger.database_url, application_name="test", timeouts=WORKER) as killer,
             other.transaction(),
         ):
-            # The batch waits for this lock, halfway through; then its connection dies.
+            # The batch waits for this lock, halfway through; then its connection dies, and not of waiting too long.
+            ledger.connection.execute("SET lock_timeout = 0")
             other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
             threading.Thread(target=_kill_when_waiting, args=(killer, ledger.connection.info.backend_pid)).start()
             with pytest.raises(psycopg.OperationalError):
@@ -126,14 +127,15 @@ class TestDrain:
 class TestHoldersMark:
     def test_a_young_mark_of_somebody_else_is_respected(self, ledger: Ledger) -> None:
         ledger.accept_one(ledger.wallet(holding=5), ledger.wallet(), 5)
-        mark(ledger, age=timedelta(0))
+        # As young however long it takes to get there.
+        mark(ledger, age=timedelta(hours=-1))
         assert ledger.drain().applied == 0
 
     def test_an_old_mark_says_that_its_holder_died_and_each_attempt_is_noted(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=5), ledger.wallet()
         transfers = [ledger.accept_one(source, destination, 1) for _ in range(3)]
         mark(ledger, age=timedelta(seconds=5))
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+        with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
             other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
             ledger.connection.execute("SET lock_timeout = '50ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
@@ -148,7 +150,7 @@ class TestHoldersMark:
         transfer_id = ledger.accept_one(source, destination, 5)
         mark(ledger, age=timedelta(seconds=5))
         holder = Holder(id=new_id())
-        with connect(ledger.database_url, application_name="test", timeouts=WORKER) as other, other.transaction():
+        with connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other, other.transaction():
             other.execute("SELECT FROM wallets WHERE id = %s FOR UPDATE", (destination,))
             ledger.connection.execute("SET lock_timeout = '20ms'")
             for _ in range(ATTEMPTS_MAX + 1):
@@ -177,6 +179,15 @@ class TestHoldersMark:
             "UPDATE lanes SET busy_by = %s, busy_since = clock_timestamp(), careful_transfers_left = 300"
             " WHERE lane = 1",
             (holder.id,),
+        )
+        # What the holder renews stays young, also where it is held up for longer than a mark is trusted.
+        ledger.connection.execute(
+            "CREATE FUNCTION stay_young() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN NEW.busy_since := NEW.busy_since + interval '1 hour'; RETURN NEW; END $$"
+        )
+        ledger.connection.execute(
+            "CREATE TRIGGER stay_young BEFORE UPDATE ON lanes FOR EACH ROW"
+            " WHEN (NEW.busy_since <> OLD.busy_since) EXECUTE FUNCTION stay_young()"
         )
         looker.start()
         applied = ledger.drain(holder=holder).applied

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from shared.database.connections import WORKER, connect
+from shared.database.connections import AUDIT, connect
 from shared.database.endpoint_health import take_number
 from shared.domain.owner import OPERATORS_OWNER_ID
 from tests.edge_process import edge_process
@@ -22,7 +22,7 @@ def test_a_ping_waits_for_whoever_gives_its_endpoint_up(ledger: Ledger, tmp_path
     with (
         edge_process(ledger, tmp_path) as edge,
         ThreadPoolExecutor(1) as threads,
-        connect(ledger.database_url, application_name="test", timeouts=WORKER) as worker,
+        connect(ledger.database_url, application_name="test", timeouts=AUDIT) as worker,
     ):
         with worker.transaction():
             worker.execute("UPDATE webhook_endpoints SET failures = failures + 1 WHERE id = %s", (endpoint_id,))

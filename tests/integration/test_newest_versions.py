@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from shared.database.acceptance import RESOLVE
-from shared.database.connections import WORKER, connect
+from shared.database.connections import AUDIT, WORKER, connect
 from shared.database.lane_count import change
 from shared.database.ledger import KEEP_LANE, LOCK_WALLETS, READ_HEAD, UPDATE_WALLETS, lock_wallets
 from shared.database.looks import HAS_WORK
@@ -63,7 +63,7 @@ def test_wallets_that_are_locked_are_written_without_looking_for_them(ledger: Le
 def test_whoever_waited_for_a_wallet_holds_its_newest_version(ledger: Ledger) -> None:
     wallet_id = ledger.wallet()
     with (
-        connect(ledger.database_url, application_name="test", timeouts=WORKER) as other,
+        connect(ledger.database_url, application_name="test", timeouts=AUDIT) as other,
         ThreadPoolExecutor(1) as threads,
         ledger.connection.transaction(),
     ):

@@ -53,7 +53,7 @@ def one_after_the_other(*replies: Reply) -> tuple[Script, list[Seen]]:
     return script, seen
 
 
-def ask(script: Script, call: Callable[[Client], Awaitable[T]], *, patience_seconds: float = 5) -> T:
+def ask(script: Script, call: Callable[[Client], Awaitable[T]], *, patience_seconds: float = 60) -> T:
     async def asking(url: str) -> T:
         async with Client(url, api_key="sk_test", patience_seconds=patience_seconds) as client:
             return await call(client)

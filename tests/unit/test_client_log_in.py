@@ -46,7 +46,7 @@ class Desk:
 
 
 def logged_in(url: str) -> Client:
-    return Client.log_in(url, email="asha@example.com", pin="48151", patience_seconds=5)
+    return Client.log_in(url, email="asha@example.com", pin="48151", patience_seconds=60)
 
 
 def test_logs_in_with_the_first_call_and_not_again() -> None:

@@ -25,7 +25,8 @@ GOOD: Final[dict[str, Any]] = {
     "sub": str(SESSION.user_id),
     "sid": str(SESSION.id),
     "iat": NOW,
-    "exp": NOW + timedelta(minutes=15),
+    # Longer than a whole run of the tests, which may begin long before these.
+    "exp": NOW + timedelta(days=1),
     "jti": "1",
 }
 
