@@ -68,10 +68,10 @@ async def intake_on(
     lane_count: int = 1,
     trusted_seconds: float = TRUSTED_SECONDS,
     beside_min: int | None = None,
-    pool: Pool | None = None,
+    own_pool: Pool | None = None,
 ) -> AsyncGenerator[TransferIntake]:
     """Run an intake until the block is left."""
-    async with pool or intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
+    async with own_pool or intake_pool(ledger.database_url, size_max=4, trusted_seconds=trusted_seconds) as pool:
         wakes: list[int] = [] if woken is None else woken
         doors = Doors(
             pool=pool,
@@ -96,9 +96,7 @@ async def intake_on(
 def patient_pool(ledger: Ledger) -> Pool:
     """Make the pool of an intake whose statements wait for a key for as long as a test may be held up."""
     timeouts = replace(INTAKE, statement_seconds=60, lock_seconds=60)
-    return Pool(
-        lambda: connect_async(ledger.database_url, application_name=INTAKE_NAME, timeouts=timeouts), size_max=4
-    )
+    return Pool(lambda: connect_async(ledger.database_url, application_name=INTAKE_NAME, timeouts=timeouts), size_max=4)
 
 
 async def accept_all(intake: TransferIntake, requests: Sequence[TransferRequest]) -> list[Acceptance]:
@@ -203,8 +201,8 @@ class TestIdempotency:
             return [ledger.request(source, destination, n + 1, key=f"k{n}") for n in order]
 
         async with (
-            intake_on(ledger, pool=patient_pool(ledger)) as one,
-            intake_on(ledger, pool=patient_pool(ledger)) as other,
+            intake_on(ledger, own_pool=patient_pool(ledger)) as one,
+            intake_on(ledger, own_pool=patient_pool(ledger)) as other,
         ):
             with structlog.testing.capture_logs() as logs:
                 with key_held(ledger, "k1", source, destination):
@@ -237,7 +235,7 @@ class TestIdempotency:
 class TestSecondWrite:
     async def test_enough_that_wait_are_written_beside_a_write_under_way(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger, beside_min=3, pool=patient_pool(ledger)) as intake:
+        async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
                 while ledger.value(COUNT_WAITING) < 1:
@@ -250,7 +248,7 @@ class TestSecondWrite:
 
     async def test_fewer_wait_for_it_and_are_written_when_told_to_stop(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
-        async with intake_on(ledger, beside_min=3, pool=patient_pool(ledger)) as intake:
+        async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 requests = [ledger.request(source, destination, 1, key=key) for key in ("held", "k1", "k2")]
                 held = asyncio.create_task(intake.accept(requests[0]))

@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 from time import monotonic
 from typing import Self
@@ -14,14 +15,21 @@ import pytest
 
 from shared.domain.acceptance import Accepted
 from tests.edge_process import Answered, Edge, connections, edge_process, waiting
+from tests.eventually import eventually
 from tests.ledger import Ledger
 
 WAITERS = 1_000
 WAIT_SECONDS = 25
 POOL_SIZE = 4
 
-NOISE = 5.0
-"""How many times longer than promised it may take here: these tests share the machine with others."""
+ONE_BY_ONE = 250
+"""Of them. More would have to be applied in a time in which nobody knows how fast the machine is."""
+
+LAST_SECONDS_MAX = 10.0
+"""Long before they are let go. These tests share the machine with others, which may stop it for seconds."""
+
+HALF_SECONDS_MAX = 0.4
+"""Sooner than half of them are found by whoever looks once a second. A machine that stops, stops a few."""
 
 
 class CommitClock:
@@ -76,37 +84,36 @@ def polled(edge: Edge, transfers: Sequence[UUID], *, once_all_wait: Callable[[],
 
 
 def delays(ledger: Ledger, clock: CommitClock, transfers: Sequence[UUID], answers: Sequence[Answered]) -> list[float]:
-    """Measure how long after the commit of its transfer each answer was there, shortest first."""
+    """Measure how long after the commit of its transfer each answer was there."""
     rows = ledger.connection.execute("SELECT transfer_id, number FROM events").fetchall()
     numbers: dict[UUID, int] = dict(rows)
-    found = sorted(
+    found = [
         answer.at_seconds - clock.committed_at(numbers[transfer])
         for transfer, answer in zip(transfers, answers, strict=True)
-    )
-    p50, p99, last = (found[len(found) * part // 100 - 1] for part in (50, 99, 100))
+    ]
+    p50, p99, last = (sorted(found)[len(found) * part // 100 - 1] for part in (50, 99, 100))
     print(f"after the commit: p50 {p50:.3f} s, p99 {p99:.3f} s, last {last:.3f} s")  # noqa: T201 (shown by pytest -s)
     return found
 
 
-@pytest.mark.parametrize(("one_by_one", "seconds_max"), [(False, 1.0), (True, 0.2)])
-def test_all_are_answered_soon_after_the_commit(
-    ledger: Ledger, tmp_path: Path, *, one_by_one: bool, seconds_max: float
-) -> None:
+@pytest.mark.parametrize("one_by_one", [0, ONE_BY_ONE])
+def test_all_are_answered_soon_after_the_commit(ledger: Ledger, tmp_path: Path, one_by_one: int) -> None:
     transfers = accepted(ledger)
     in_use: list[int] = []
 
     def end_all() -> None:
         in_use.append(connections(ledger, "hishab-api"))
-        if one_by_one:
-            ledger.connection.execute("UPDATE lanes SET careful_transfers_left = %s", (WAITERS,))
+        ledger.connection.execute("UPDATE lanes SET careful_transfers_left = %s", (one_by_one,))
         ledger.drain()
 
     with edge_process(ledger, tmp_path, settings={"DATABASE_POOL_SIZE": str(POOL_SIZE)}) as edge:
         with CommitClock(ledger.database_url) as clock:
             answers = polled(edge, transfers, once_all_wait=end_all)
         in_use.append(connections(ledger, "hishab-api"))
-        assert connections(ledger, "hishab-listener") == 1
+        eventually(lambda: connections(ledger, "hishab-listener") == 1)
     assert {answer.status for answer in answers} == {200}
     assert all('"status":"succeeded"' in answer.text for answer in answers)
     assert max(in_use) <= POOL_SIZE
-    assert delays(ledger, clock, transfers, answers)[-1] <= NOISE * seconds_max
+    found = delays(ledger, clock, transfers, answers)
+    assert max(found) <= LAST_SECONDS_MAX
+    assert not one_by_one or median(found[:one_by_one]) <= HALF_SECONDS_MAX

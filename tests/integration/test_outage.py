@@ -13,7 +13,7 @@ from tests.edge_process import edge_process
 from tests.eventually import eventually
 from tests.ledger import CURRENCY, Ledger
 
-AFTER_SECONDS_MAX = 8.0
+AFTER_SECONDS_MAX = 20.0
 """Five are promised; the rest is for a machine that has other things to do."""
 
 
@@ -57,7 +57,7 @@ def test_is_503_with_patience_and_over_within_seconds(
             assert [send(f"meanwhile-{n}") for n in range(3)] == [503] * 3
             problem_in(edge.http.get("/v1/transfers"), status=503, code="service_unavailable")
             assert edge.http.get("/readyz").status_code == 503
-            assert "hishab_database_up 0.0" in edge.http.get("/metrics").text
+            eventually(lambda: "hishab_database_up 0.0" in edge.http.get("/metrics").text)
         eventually(lambda: send("after") == 202, seconds_max=AFTER_SECONDS_MAX)
         eventually(lambda: edge.http.get("/readyz").status_code == 200, seconds_max=AFTER_SECONDS_MAX)
-        assert "hishab_database_up 1.0" in edge.http.get("/metrics").text
+        eventually(lambda: "hishab_database_up 1.0" in edge.http.get("/metrics").text)

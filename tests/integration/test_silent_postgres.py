@@ -17,6 +17,9 @@ from tests.chaos.stage import at_port
 from tests.eventually import eventually
 
 SILENCE_SECONDS_MAX = 0.5
+ANSWER_SECONDS_MAX = 30.0
+"""Where PostgreSQL is to answer: a machine that is busy is no server that is silent."""
+
 SHORT = Timeouts(statement_seconds=60, lock_seconds=60, idle_in_transaction_seconds=1)
 
 
@@ -72,6 +75,7 @@ class TestOfTheBackground:
         assert connection.closed
 
     def test_is_told_from_one_that_refuses(self, connection: PatientConnection) -> None:
+        connection.answer_seconds_max = ANSWER_SECONDS_MAX
         with pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute("SELECT FROM nowhere")
         connection.execute("SET lock_timeout = 1")
@@ -106,6 +110,7 @@ def test_whoever_falls_silent_while_sending_rows_is_ended_by_upkeep(
         with connection.cursor() as cursor, cursor.copy("COPY slips FROM STDIN"):
             eventually(lambda: end_silent(upkeep, seconds=SILENCE_SECONDS_MAX))
 
+    connection.answer_seconds_max = ANSWER_SECONDS_MAX
     with connect(database_url, application_name="hishab-upkeep", timeouts=WORKER) as upkeep:
         # Who is no part of Hishab may be as silent as they like.
         connection.execute("SET application_name = 'somebody'")
@@ -129,8 +134,8 @@ class TestOfTheEdge:
 
     async def test_may_have_nothing_to_tell_for_as_long_as_it_likes(self, database_url: str) -> None:
         async with await connect_async(database_url, application_name="test", timeouts=API) as connection:
-            connection.answer_seconds_max = SILENCE_SECONDS_MAX
             await listen(connection)
+            connection.answer_seconds_max = SILENCE_SECONDS_MAX
             await next_notification(connection, seconds_max=3 * SILENCE_SECONDS_MAX)
             assert not connection.closed
 
