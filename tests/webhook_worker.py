@@ -23,7 +23,7 @@ from worker.webhooks.deliver import Deliverer
 from worker.webhooks.guard import Guard
 from worker.webhooks.in_hand import Limits
 from worker.webhooks.record import Recorder
-from worker.webhooks.send import Sender, new_session
+from worker.webhooks.send import SEND_SECONDS_MAX, Sender, new_session
 
 KEY = Fernet.generate_key().decode()
 SECRET = bytes(range(SECRET_BYTES))
@@ -93,10 +93,12 @@ class Owing:
         return found
 
     def wait_seconds(self, delivery_id: UUID) -> float:
-        """How long until the next attempt."""
+        """How long after the end of the last attempt the next one is due; recording it may have taken a moment."""
         return float(
             self.value(
-                "SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_deliveries WHERE id = %s", delivery_id
+                "SELECT extract(epoch FROM max(next_attempt_at) - max(started_at + duration_ms * interval '1 ms'))"
+                " FROM webhook_deliveries JOIN webhook_attempts ON delivery_id = id WHERE id = %s",
+                delivery_id,
             )
         )
 
@@ -124,7 +126,7 @@ def delivering(
     *,
     allowed: Sequence[str] = LOOPBACK,
     schedule_seconds: Sequence[float] = SHORT_SCHEDULE,
-    send_seconds_max: float = 5.0,
+    send_seconds_max: float = SEND_SECONDS_MAX,
     overloaded_seconds: float = 0.1,
     disable_after_seconds: float = 3_600.0,
     limits: Limits | None = None,

@@ -14,8 +14,12 @@ from tests.eventually import eventually
 from tests.receiver import Received, Receiver, Reply, receiving
 from tests.webhook_worker import Owing, delivering, owing
 from worker.webhooks.in_hand import Limits
+from worker.webhooks.send import SEND_SECONDS_MAX
 
-SEND_SECONDS_MAX: Final = 0.8
+SHORT_SECONDS: Final = 3.0
+"""For what has to be given up; but whoever answers on a busy machine must not be."""
+
+RECORD_SECONDS_MAX: Final = 20.0
 
 BOMB: Final = gzip.compress(bytes(50_000_000))
 """50 kB that would be 50 MB."""
@@ -39,6 +43,11 @@ def first(reply: Reply) -> Callable[[Received], Reply]:
     return lambda _: next(replies, Reply())
 
 
+def seconds_for(reply: Reply) -> float:
+    """Say how long a send of which this becomes may take."""
+    return SHORT_SECONDS if reply.wait_for is not None or reply.drips else SEND_SECONDS_MAX
+
+
 @pytest.mark.parametrize(
     ("reply", "status", "error"),
     [
@@ -60,7 +69,7 @@ def test_one_that_does_this_is_tried_again(
 ) -> None:
     receiver.answer = first(reply)
     (delivery_id,) = books.owe(books.endpoint(receiver.url))
-    with delivering(database_url, send_seconds_max=SEND_SECONDS_MAX):
+    with delivering(database_url, send_seconds_max=seconds_for(reply)):
         eventually(lambda: books.statuses() == {"delivered"})
     if reply.wait_for is not None:
         reply.wait_for.set()
@@ -82,7 +91,7 @@ def test_a_bomb_is_kept_as_it_came(database_url: str, books: Owing, receiver: Re
 def test_one_that_drips_a_good_answer_has_acknowledged(database_url: str, books: Owing, receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(drips=True, body=b"drip")
     books.owe(books.endpoint(receiver.url))
-    with delivering(database_url, send_seconds_max=SEND_SECONDS_MAX):
+    with delivering(database_url, send_seconds_max=SHORT_SECONDS):
         eventually(lambda: books.statuses() == {"delivered"})
 
 
@@ -92,11 +101,11 @@ def test_one_that_is_overloaded_is_left_alone_for_longer(
 ) -> None:
     receiver.answer = first(reply)
     (delivery_id,) = books.owe(books.endpoint(receiver.url))
-    with delivering(database_url, send_seconds_max=SEND_SECONDS_MAX, overloaded_seconds=500.0):
+    with delivering(database_url, send_seconds_max=seconds_for(reply), overloaded_seconds=500.0):
         eventually(lambda: books.attempts(delivery_id))
     if reply.wait_for is not None:
         reply.wait_for.set()
-    assert 490 <= books.wait_seconds(delivery_id) <= 600
+    assert 490 <= books.wait_seconds(delivery_id) <= 600 + RECORD_SECONDS_MAX
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("150", 150), ("100000", 200), ("1", 100), ("soon", 100)])
@@ -107,7 +116,7 @@ def test_one_that_says_when_is_heard_up_to_twice_the_plan(
     (delivery_id,) = books.owe(books.endpoint(receiver.url))
     with delivering(database_url, schedule_seconds=(100,)):
         eventually(lambda: books.attempts(delivery_id))
-    assert books.wait_seconds(delivery_id) == pytest.approx(expected, rel=0.21)
+    assert 0.79 * expected < books.wait_seconds(delivery_id) < 1.2 * expected + RECORD_SECONDS_MAX
 
 
 class TestGone:
@@ -126,15 +135,15 @@ class TestGone:
         """The address was changed while the one of before said it."""
         arrived, release = Event(), Event()
 
-        def move(_: Received) -> Reply:
+        def move(request: Received) -> Reply:
             arrived.set()
-            return Reply(status=410, wait_for=release)
+            return Reply() if request.path.endswith("/new") else Reply(status=410, wait_for=release)
 
         receiver.answer = move
         endpoint_id = books.endpoint(receiver.url)
         (delivery_id,) = books.owe(endpoint_id)
         with delivering(database_url):
-            arrived.wait(10)
+            eventually(arrived.is_set)
             books.connection.execute("UPDATE webhook_endpoints SET url = url || '/new'")
             release.set()
             eventually(lambda: books.attempts(delivery_id))
@@ -213,12 +222,16 @@ class TestProbing:
         """Also with two processes. Deliveries that are not tried keep their schedules."""
         under_way: list[int] = []
         most: list[int] = []
+        looked_at_after = 6
         answers = Event()
         pause = Event()
 
         def answer(_: Received) -> Reply:
             under_way.append(1)
             most.append(len(under_way))
+            if len(receiver.received) > looked_at_after:
+                # No more of them are tried while they are looked at.
+                answers.wait()
             pause.wait(0.05)
             under_way.pop()
             return Reply(status=200 if answers.is_set() else 503)
@@ -231,7 +244,7 @@ class TestProbing:
             delivering(database_url, schedule_seconds=(0.1,) * 5),
             delivering(database_url, schedule_seconds=(0.1,) * 5),
         ):
-            eventually(lambda: len(receiver.received) >= 6)
+            eventually(lambda: len(receiver.received) >= looked_at_after)
             assert max(most) == 1
             assert books.value("SELECT count(*) FROM webhook_deliveries WHERE attempts = 0") > 280
             answers.set()
