@@ -78,7 +78,7 @@ class TestRepeating:
     def test_gives_up_when_patience_ends_and_says_that_nothing_is_known(self) -> None:
         script, seen = one_after_the_other(problem(503, "outcome_unknown"))
         with pytest.raises(UnavailableError) as caught:
-            ask(script, send, patience_seconds=1)
+            ask(script, send, patience_seconds=3)
         assert len(seen) > 1
         assert (caught.value.status, caught.value.code, caught.value.request_id) == (503, "outcome_unknown", "r7")
 

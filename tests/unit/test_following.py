@@ -31,8 +31,8 @@ class TestWait:
     def test_ends_in_time(self) -> None:
         script, seen = one_after_the_other(QUEUED, UNCHANGED)
         with pytest.raises(NotFinalError, match="still queued"):
-            ask(script, lambda client: client.wait("t1", seconds_max=0.5))
-        assert 1 < len(seen) < 20
+            ask(script, lambda client: client.wait("t1", seconds_max=2))
+        assert 1 < len(seen) < 60
 
     def test_goes_on_through_a_status_it_has_never_heard_of(self) -> None:
         held = Reply(body=TRANSFER | {"status": "held", "version": 2}, headers={"ETag": '"2"'})

@@ -64,7 +64,7 @@ class Stage:
 
     async def hears(self, text: str, *, times: int = 1) -> None:
         """Wait until a line with the text has been logged so many times."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(text in line for line in self.lines) < times:
                 await asyncio.sleep(0.01)
 
@@ -206,7 +206,8 @@ class TestEnd:
                 "signal.signal(signal.SIGTERM, lambda *_: say('not yet'))",
                 "say('up')",
                 WAIT_FOR_SIGNALS,
-                stop_seconds_max=0.2,
+                # Enough to be heard saying it, also on a busy machine.
+                stop_seconds_max=2.0,
             )
             supervisor.keep(deaf)
             await stage.hears("up")
