@@ -14,7 +14,7 @@ from hishab.embedded import PrivateBroker, PrivatePostgres, find_broker
 from hishab.ports import LOOPBACK, free_ports
 from tests.databases import Databases, forgetful_postgres
 from tests.eventually import eventually
-from tests.running_system import System, answers, running, running_system, tail
+from tests.running_system import START_SECONDS_MAX, System, answers, running, running_system, tail
 
 # How long an example takes says nothing of what it is about: the machine may have had other things to do.
 settings.register_profile("any pace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,7 +75,7 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.make_ready()
     log = place / "broker.log"
     with running(server.part, out=log, log=log):
-        eventually(lambda: answers(server.url), otherwise=lambda: tail(log))
+        eventually(lambda: answers(server.url), seconds_max=START_SECONDS_MAX, otherwise=lambda: tail(log))
         yield server.url
 
 

@@ -18,7 +18,7 @@ from hishab.embedded import PrivatePostgres
 from hishab.ports import LOOPBACK, free_ports
 from hishab.postgres_program import find_postgres
 from tests.eventually import eventually
-from tests.running_system import lets_in, running, tail
+from tests.running_system import START_SECONDS_MAX, lets_in, running, tail
 
 MIGRATION_SECONDS_MAX: Final = 60.0
 
@@ -42,7 +42,7 @@ def forgetful_postgres() -> Generator[PrivatePostgres]:
         server.make_ready()
         log = place / "postgres.log"
         with running(server.part, out=log, log=log):
-            eventually(lambda: lets_in(server.url), otherwise=lambda: tail(log))
+            eventually(lambda: lets_in(server.url), seconds_max=START_SECONDS_MAX, otherwise=lambda: tail(log))
             yield server
 
 

@@ -28,6 +28,7 @@ from shared.telemetry import configure_logging
 configure_logging("json")
 report_crashes(sys.argv[1], process="test")
 canary = sys.argv[2]
+{last}
 raise ValueError(canary)
 """
 
@@ -58,8 +59,8 @@ def reports(sentry: Receiver) -> list[dict[str, Any]]:
     return [line for line in found if "logentry" in line]
 
 
-def crash(sentry_dsn: str, *, canary: str = "", first: str = "") -> "subprocess.CompletedProcess[str]":
-    program = CRASH.format(first=first)
+def crash(sentry_dsn: str, *, canary: str = "", first: str = "", last: str = "") -> "subprocess.CompletedProcess[str]":
+    program = CRASH.format(first=first, last=last)
     command = [sys.executable, "-c", program, sentry_dsn, canary]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
@@ -114,7 +115,9 @@ def test_of_what_lanes_raise_as_an_alarm(ledger: Ledger, sentry: Receiver, tmp_p
 
 def test_of_what_ends_a_process_goes_out_before_it_ends(sentry: Receiver) -> None:
     canary = token_hex(8)
-    ended = crash(dsn(sentry), canary=canary)
+    # Reports get two seconds, in which a busy machine may not hear them.
+    patience = "import sentry_sdk; sentry_sdk.get_client().options['shutdown_timeout'] = 60"
+    ended = crash(dsn(sentry), canary=canary, last=patience)
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["event"] == "process.crashed"
     (report,) = reports(sentry)

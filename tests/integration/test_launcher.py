@@ -82,7 +82,7 @@ class TestRunning:
         private = ("secrets.json", "operator.key", "running.json", "lock")
         assert {name: (system.data_dir / name).stat().st_mode & 0o077 for name in private} == dict.fromkeys(private, 0)
         secrets = json.loads((system.data_dir / "secrets.json").read_text()).values()
-        command_lines = list(filter(None, map(command_line, descendants(system.pid))))
+        command_lines = [line for line in map(command_line, descendants(system.pid)) if line]
         assert len(command_lines) > len(PARTS)
         assert not [secret for secret in (*secrets, system.operator_key) for line in command_lines if secret in line]
         assert system.operator_key not in system.log.read_text()
@@ -139,8 +139,8 @@ class TestStopping:
 
         with running_system(data_dir) as system:
             assert said_when_ready(data_dir)["operator_key"] is None
-            asked = {"headers": headers, "params": {"external_id": "kept"}}
-            found = httpx2.get(f"{system.url}/v1/wallets", **asked, timeout=ANSWER_SECONDS_MAX)
+            kept = f"{system.url}/v1/wallets?external_id=kept"
+            found = httpx2.get(kept, headers=headers, timeout=ANSWER_SECONDS_MAX)
             assert [wallet["id"] for wallet in found.json()["data"]] == [made.json()["id"]]
 
     def test_stops_in_good_order_at_ctrl_c_and_leaves_no_process(self, data_dir: Path) -> None:

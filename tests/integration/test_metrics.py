@@ -64,6 +64,7 @@ def pay(edge: Edge, ledger: Ledger, *, count: int) -> None:
 
 
 def test_the_page_says_what_is_exported_and_nothing_else(edge: Edge) -> None:
+    eventually(lambda: value(edge, "database_up") == 1)
     answer = edge.http.get("/metrics", headers={"Authorization": ""})
     assert answer.headers["content-type"].startswith("text/plain; version=")
     exported = re.findall(r"^# TYPE (hishab_\w+) (\w+)$", answer.text, re.MULTILINE)
@@ -144,28 +145,32 @@ class TestSystem:
 
 class TestReadiness:
     def test_names_what_is_stuck_and_is_well_again_soon_after(self, edge: Edge, ledger: Ledger) -> None:
-        def checks() -> dict[str, str]:
-            return edge.http.get("/readyz").json()["checks"]
+        def lanes() -> str | None:
+            # Nothing is said of them where PostgreSQL took too long to say it.
+            return edge.http.get("/readyz").json()["checks"].get("lanes")
 
-        assert checks()["lanes"] == "ok"
+        def queued() -> int:
+            return sum(lane["queued"] for lane in edge.http.get("/readyz").json()["stuck"])
+
+        eventually(lambda: lanes() == "ok")
         pay(edge, ledger, count=2)
-        eventually(lambda: checks()["lanes"] == "degraded")
+        eventually(lambda: lanes() == "degraded")
         # It may have been looked at between the two.
-        eventually(lambda: edge.http.get("/readyz").json()["stuck"][0]["queued"] == 2)
+        eventually(lambda: queued() == 2)
         answer = edge.http.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         (stuck,) = answer.json()["stuck"]
         assert (stuck["lane"], stuck["reason"], stuck["queued"]) == (1, "stalled", 2)
         assert stuck["oldest_queued_seconds"] >= 0.5
         ledger.drain()
-        eventually(lambda: checks()["lanes"] == "ok")
+        eventually(lambda: lanes() == "ok")
         assert edge.http.get("/readyz").json()["stuck"] == []
 
     def test_misses_upkeep(self, edge: Edge, ledger: Ledger) -> None:
-        def upkeep() -> str:
-            return edge.http.get("/readyz").json()["checks"]["upkeep"]
+        def upkeep() -> str | None:
+            return edge.http.get("/readyz").json()["checks"].get("upkeep")
 
-        assert upkeep() == "degraded"
+        eventually(lambda: upkeep() == "degraded")
         swept(ledger)
         eventually(lambda: upkeep() == "ok")
 

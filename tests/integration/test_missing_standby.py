@@ -21,9 +21,7 @@ from worker.lanes.worker import LaneWorker
 
 NO_BROKER = "redis://127.0.0.1:1/0"
 
-GIVE_UP_WAITING = """
-SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s
-"""
+WAITING = "SELECT pid, query_start FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s"
 
 
 @pytest.fixture
@@ -37,6 +35,8 @@ def standby_missing(administrator: psycopg.Connection) -> Generator[None]:
     """Have every commit wait for a standby that there is not."""
     _have_standby(administrator, "nobody")
     try:
+        # One process of PostgreSQL tells the others, and it learns of it by itself.
+        eventually(lambda: _is_waited_for(administrator))
         yield
     finally:
         _have_standby(administrator, "")
@@ -48,14 +48,30 @@ def _have_standby(administrator: psycopg.Connection, name: str) -> None:
     eventually(lambda: administrator.execute("SHOW synchronous_standby_names").fetchone() == (name,))
 
 
+def _is_waited_for(administrator: psycopg.Connection) -> bool:
+    told: list[str | None] = []
+    server = administrator.info
+    with (
+        psycopg.connect(server.dsn, password=server.password, autocommit=True) as another,
+        waits_given_up(administrator, server.dbname),
+    ):
+        another.add_notice_handler(lambda notice: told.append(notice.sqlstate))
+        another.execute("SET synchronous_commit = on")
+        another.execute("SELECT pg_logical_emit_message(true, 'test', '')")
+    return bool(told)
+
+
 @contextmanager
-def waits_given_up(administrator: psycopg.Connection, ledger: Ledger) -> Generator[None]:
-    """Cancel every wait for the standby, until the block is left."""
+def waits_given_up(administrator: psycopg.Connection, database: str) -> Generator[None]:
+    """Cancel every wait for the standby, once, until the block is left."""
     over = threading.Event()
+    given_up: set[tuple[object, ...]] = set()
 
     def give_up() -> None:
         while not over.wait(0.01):
-            administrator.execute(GIVE_UP_WAITING, (ledger.connection.info.dbname,))
+            for wait in set(administrator.execute(WAITING, (database,)).fetchall()) - given_up:
+                given_up.add(wait)
+                administrator.execute("SELECT pg_cancel_backend(%s)", wait[:1])
 
     thread = threading.Thread(target=give_up)
     thread.start()
@@ -72,7 +88,7 @@ def test_a_lane_raises_an_alarm(ledger: Ledger, administrator: psycopg.Connectio
     with (
         structlog.testing.capture_logs() as logs,
         standby_missing(administrator),
-        waits_given_up(administrator, ledger),
+        waits_given_up(administrator, ledger.connection.info.dbname),
     ):
         worker.work(1)
     worker.disconnect()
@@ -85,7 +101,11 @@ def test_a_lane_raises_an_alarm(ledger: Ledger, administrator: psycopg.Connectio
 async def test_accepting_does_not_confirm_it(ledger: Ledger, administrator: psycopg.Connection) -> None:
     request = ledger.request(ledger.wallet(), ledger.wallet(), 5, key="k")
     async with intake_pool(ledger.database_url, size_max=1) as pool:
-        with standby_missing(administrator), waits_given_up(administrator, ledger), pytest.raises(OutcomeUnknown):
+        with (
+            standby_missing(administrator),
+            waits_given_up(administrator, ledger.connection.info.dbname),
+            pytest.raises(OutcomeUnknown),
+        ):
             await commit_at_once(
                 pool, lambda connection: accept_at_once(connection, [request], lane_count=1, is_full=False)
             )

@@ -9,11 +9,13 @@ from signal import SIGSEGV
 from typing import Final
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.domain.acceptance import Accepted
 from tests.crashing.walk import Crashing
 from tests.edge_process import edge_process
+from tests.eventually import eventually
 from tests.ledger import Ledger
 from worker.lanes.apply import ATTEMPTS_MAX
 
@@ -54,8 +56,13 @@ def test_ends_alone_and_everything_else_succeeds(crashing: Crashing, tmp_path: P
 def unprocessable_by_metrics(ledger: Ledger, place: Path) -> float:
     """Read over HTTP how many an operator is alarmed about."""
     with edge_process(ledger, place) as edge:
-        families = text_string_to_metric_families(edge.http.get("/metrics").text)
-        (family,) = [family for family in families if family.name == "hishab_unprocessable_transfers"]
+
+        def look() -> list[Metric]:
+            families = text_string_to_metric_families(edge.http.get("/metrics").text)
+            return [family for family in families if family.name == "hishab_unprocessable_transfers"]
+
+        # It is not told where PostgreSQL took too long to say it.
+        (family,) = eventually(look)
         (sample,) = family.samples
         return sample.value
 

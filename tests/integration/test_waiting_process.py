@@ -115,7 +115,7 @@ class TestBound:
 class TestStream:
     def test_is_kept_open_by_comments(self, ledger: Ledger, queued: UUID, tmp_path: Path) -> None:
         with (
-            edge_process(ledger, tmp_path, settings={"STREAM_PING_SECONDS": "0.05"}) as edge,
+            edge_process(ledger, tmp_path, settings={"STREAM_PING_SECONDS": "0.5"}) as edge,
             edge.http.stream("GET", paths(queued)[1], headers=STREAM) as answer,
         ):
             lines = answer.iter_lines()
@@ -127,7 +127,7 @@ class TestStream:
         self, ledger: Ledger, queued: UUID, tmp_path: Path
     ) -> None:
         with (
-            edge_process(ledger, tmp_path, settings={"STREAM_PING_SECONDS": "0.2"}) as edge,
+            edge_process(ledger, tmp_path, settings={"STREAM_PING_SECONDS": "0.4"}) as edge,
             edge.http.stream("GET", paths(queued)[1], headers=STREAM) as answer,
         ):
             lines = answer.iter_lines()
@@ -139,9 +139,13 @@ class TestStream:
 
 class TestListener:
     def test_finds_what_ended_while_it_was_not_listening(self, ledger: Ledger, queued: UUID, tmp_path: Path) -> None:
-        def end_unheard() -> None:
+        def is_deaf() -> bool:
+            # It is back half a second later.
             ledger.connection.execute(END_LISTENERS)
-            eventually(lambda: not connections(ledger, "hishab-listener"))
+            return not connections(ledger, "hishab-listener")
+
+        def end_unheard() -> None:
+            eventually(is_deaf)
             ledger.drain()
 
         with edge_process(ledger, tmp_path) as edge:

@@ -210,5 +210,5 @@ class TestClaims:
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = 'hishab-webhooks' AND datname = current_database()"
                 )
-            eventually(lambda: books.statuses() == {"delivered"})
+            eventually(lambda: books.statuses() == {"delivered"}, seconds_max=60)
         assert len(set(receiver.ids())) == 100

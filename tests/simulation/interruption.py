@@ -6,7 +6,7 @@ whoever speaks over the connection cannot tell them apart, as they could not ove
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -22,10 +22,11 @@ from shared.database import (
     ledger,
     looks,
 )
-from shared.database.connections import INTAKE, WORKER
+from shared.database.connections import INTAKE, WORKER, Timeouts
 from tests.eventually import eventually
 
 COMMIT: Final = "COMMIT"
+IDLE_SECONDS_MAX: Final = 120
 _SPEAKERS: Final = (acceptance, acceptance_at_once, batch_acceptance, claims, deliveries, ledger, looks)
 _IS_CONNECTED = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)"
 
@@ -145,9 +146,9 @@ class InterruptibleAsyncCursor(AsyncCursor[Any]):
 
 
 def worker_connection(database_url: str) -> InterruptibleConnection:
-    """Connect as `shared.database.connections.connect` does for a worker."""
+    """Connect as `shared.database.connections.connect` does for a worker, who may take longer."""
     connection = InterruptibleConnection.connect(
-        database_url, autocommit=True, cursor_factory=_Cursor, **connections.options("simulation", WORKER)
+        database_url, autocommit=True, cursor_factory=_Cursor, **connections.options("simulation", _at_leisure(WORKER))
     )
     # Once it is cut, it no longer knows.
     connection.backend_pid = connection.info.backend_pid
@@ -155,12 +156,17 @@ def worker_connection(database_url: str) -> InterruptibleConnection:
 
 
 def intake_options() -> dict[str, Any]:
-    """Say how to connect as `shared.database.pool.intake_pool` does."""
+    """Say how to connect as `shared.database.pool.intake_pool` does, for one who may take longer."""
     return {
         "autocommit": True,
         "cursor_factory": InterruptibleAsyncCursor,
-        **connections.options("simulation", INTAKE),
+        **connections.options("simulation", _at_leisure(INTAKE)),
     }
+
+
+def _at_leisure(timeouts: Timeouts) -> Timeouts:
+    """Let a transaction stay open while others take their steps, however long those take here."""
+    return replace(timeouts, idle_in_transaction_seconds=IDLE_SECONDS_MAX)
 
 
 def await_its_end(watcher: Connection, backend_pid: int) -> None:

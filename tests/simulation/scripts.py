@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from shared.database.connections import WORKER, connect
+from shared.database.connections import AUDIT, WORKER, connect
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.identifiers import new_id
 from tests.eventually import eventually
@@ -121,7 +121,7 @@ def deadlock(database_url: str, without: frozenset[str]) -> list[str]:
                 victims.append(str(error))
 
     threads = [threading.Thread(target=work, args=(lane,)) for lane in (1, 2)]
-    with connect(database_url, application_name="simulation", timeouts=WORKER) as holder, holder.transaction():
+    with connect(database_url, application_name="simulation", timeouts=AUDIT) as holder, holder.transaction():
         holder.execute("SELECT FROM wallets WHERE id = %s FOR NO KEY UPDATE", (BETWEEN,))
         for waiting, thread in enumerate(threads, start=1):
             thread.start()
