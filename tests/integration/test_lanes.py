@@ -165,15 +165,19 @@ class TestHoldersMark:
         ledger.accept([ledger.request(source, destination, 1) for _ in range(300)])
         # One by one, so that there are many moments between two transactions.
         mark(ledger, age=timedelta(seconds=5))
-        done = threading.Event()
+        connected, marked, done = threading.Event(), threading.Event(), threading.Event()
         looks: list[int] = []
 
         def keep_looking() -> None:
             with connect(ledger.database_url, application_name="test", timeouts=WORKER) as connection:
+                connected.set()
+                marked.wait()
                 while not done.is_set():
                     looks.append(drain(connection, lane=1, holder=Holder(id=new_id()), seconds_max=0).applied)
 
         looker = threading.Thread(target=keep_looking)
+        looker.start()
+        connected.wait()
         holder = Holder(id=new_id())
         ledger.connection.execute(
             "UPDATE lanes SET busy_by = %s, busy_since = clock_timestamp(), careful_transfers_left = 300"
@@ -189,7 +193,7 @@ class TestHoldersMark:
             "CREATE TRIGGER stay_young BEFORE UPDATE ON lanes FOR EACH ROW"
             " WHEN (NEW.busy_since <> OLD.busy_since) EXECUTE FUNCTION stay_young()"
         )
-        looker.start()
+        marked.set()
         applied = ledger.drain(holder=holder).applied
         done.set()
         looker.join()

@@ -17,12 +17,11 @@ def test_a_port_in_use_is_not_free() -> None:
 
 
 def test_a_port_is_free_once_its_server_has_gone() -> None:
-    with socket.create_server((LOOPBACK, 0)) as server:
-        port = server.getsockname()[1]
-        # Whoever closes first leaves a connection lingering; servers listen all the same.
-        with socket.create_connection((LOOPBACK, port)):
-            accepted, _ = server.accept()
-            accepted.close()
+    (port,) = free_ports(LOOPBACK)
+    # Whoever closes first leaves a connection lingering; servers listen all the same.
+    with socket.create_server((LOOPBACK, port)) as server, socket.create_connection((LOOPBACK, port)):
+        accepted, _ = server.accept()
+        accepted.close()
     assert is_free(port)
 
 
