@@ -10,6 +10,7 @@ import pytest
 from psycopg.errors import LockNotAvailable
 
 from shared.database.claims import write_off
+from shared.domain.endpoint_health import FAILING_FROM
 from tests.eventually import eventually
 from tests.receiver import Received, Receiver, Reply, receiving
 from tests.webhook_worker import Owing, delivering, owing
@@ -254,11 +255,21 @@ class TestProbing:
 
     def test_gives_back_what_was_claimed_for_it(self, database_url: str, books: Owing, receiver: Receiver) -> None:
         """An endpoint that answered quickly has much claimed for it, and then it breaks."""
-        works = iter([Reply()] * 40)
-        receiver.answer = lambda _: next(works, Reply(status=503))
+        works, breaks = iter([Reply()] * 40), iter([Reply(status=503)] * FAILING_FROM)
+        noted = Event()
+
+        def answer(_: Received) -> Reply:
+            if reply := next(works, None) or next(breaks, None):
+                return reply
+            # However long it takes to write the failures down, no more is sent than may be under way at once.
+            noted.wait()
+            return Reply(status=503)
+
+        receiver.answer = answer
         endpoint_id = books.endpoint(receiver.url)
         books.owe(endpoint_id, 400)
         with delivering(database_url, schedule_seconds=(100,)):
-            eventually(lambda: books.endpoint_row(endpoint_id)["failures"])
+            eventually(lambda: books.endpoint_row(endpoint_id)["failures"] >= FAILING_FROM)
+            noted.set()
             eventually(lambda: books.value("SELECT count(*) FROM webhook_deliveries WHERE claim_id IS NOT NULL") == 0)
         assert len(receiver.received) < 100
