@@ -25,7 +25,7 @@ from tests.chaos.watch import watched
 from tests.chaos.world import World
 from tests.load.audit import read_before
 from tests.load.machine import cpu
-from tests.running_system import EndedBadlyError
+from tests.running_system import EndedBadlyError, tail
 
 WARM_UP_SECONDS = 2.0
 CHANCES_MIN = 2
@@ -84,6 +84,7 @@ def _carried_out(
         world.pause(WARM_UP_SECONDS)
         bites = _broken(world, faults, seconds=seconds, seed=seed, together=together, say=say)
         over_seconds = clock.monotonic_seconds()
+        assert not world.postgres.has_ended(), f"PostgreSQL has ended by itself\n{tail(world.postgres.log)}"
         say("all faults are over; waiting until all is quiet")
         quiet_seconds, unsettled = quiet(world, say=say)
     say(f"{'quiet' if not unsettled else 'not quiet'} after {quiet_seconds:.1f} s; judging")

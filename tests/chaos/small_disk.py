@@ -6,8 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-MEGABYTES = 400
-"""Room for PostgreSQL's own data, for the log of a run, and for little else."""
+MEGABYTES = 2_000
+"""Room for PostgreSQL's own log, which takes up to a gigabyte, and for the data of a run of ten minutes."""
 
 
 class NotHereError(Exception):
