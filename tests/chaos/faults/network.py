@@ -9,7 +9,7 @@ import redis
 
 from shared import clock
 from tests.chaos.fault import Bitten, Doing, Fault, Measure, Need
-from tests.chaos.recovery import await_recovery
+from tests.chaos.recovery import await_recovery, standing
 from tests.chaos.relay import Relay, Then, Trap
 from tests.chaos.world import World
 
@@ -117,7 +117,7 @@ def _mended(world: World, relay: Relay, *, after_seconds: float) -> tuple[int, f
 
 def _recovered(world: World) -> float:
     took_seconds = await_recovery(world, seconds_max=RECOVERED_SECONDS_MAX)
-    assert took_seconds is not None, f"no transfer ended within {RECOVERED_SECONDS_MAX:.0f} s"
+    assert took_seconds is not None, f"no transfer ended within {RECOVERED_SECONDS_MAX:.0f} s: {standing(world)}"
     return took_seconds
 
 
