@@ -40,6 +40,8 @@ COUNT_LOOKED_AT: Final = "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM 
 
 Read = Callable[[AsyncConnection], Awaitable[object]]
 Sent = tuple[str, Mapping[str, Any]]
+Bounded = tuple[LiteralString, Mapping[str, Any], int]
+"""A statement, what it is given, and how many rows it may look at."""
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def planned_early(
     postgres: PrivatePostgres,
     template_database: str,
     rows: Sequence[LiteralString],
-    statements: Mapping[str, tuple[LiteralString, Mapping[str, Any], int]],
+    statements: Mapping[str, Bounded],
 ) -> Generator[psycopg.Connection]:
     """Have statements planned in an empty database, once and for all; fill it, and give the connection with the plans.
 
@@ -99,9 +101,7 @@ def looked_at_by(connection: psycopg.Connection, name: str, parameters: Mapping[
         return after - before
 
 
-def _keep_plans(
-    connection: psycopg.Connection, statements: Mapping[str, tuple[LiteralString, Mapping[str, Any], int]]
-) -> None:
+def _keep_plans(connection: psycopg.Connection, statements: Mapping[str, Bounded]) -> None:
     for name, (_, parameters, _) in statements.items():
         connection.execute(_executed(name, [None] * len(parameters), how="EXPLAIN EXECUTE"))
 

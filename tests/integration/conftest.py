@@ -5,12 +5,16 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from subprocess import Popen
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
+from hishab.embedded import PrivatePostgres
 from shared.settings import ApiSettings
 from tests.crashing.walk import Crashing, stem
+from tests.integration.large_ledger import LEDGER
 from tests.ledger import Ledger
+from tests.query_plans import filled
 
 
 @pytest.fixture
@@ -30,6 +34,19 @@ def api_settings(database_url: str) -> ApiSettings:
         pin_pepper=bytes(32),
         webhook_secret_keys=(Fernet.generate_key().decode(),),
     )
+
+
+@pytest.fixture(scope="session")
+def large_ledger(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
+    """A database with a ledger of some size, only to be looked at."""
+    with filled(postgres, template_database, LEDGER) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def large_connection(large_ledger: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(large_ledger, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")

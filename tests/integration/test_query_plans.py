@@ -1,6 +1,6 @@
 """Does what callers ask all day stay quick as the ledger grows? The plans of its statements, over 60,000 transfers."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hishab.embedded import PrivatePostgres
 from shared.database.backlog import is_longer_than
 from shared.database.batches import read_batch, read_last_queued, read_standing
 from shared.database.feed import read_feed
@@ -16,25 +15,12 @@ from shared.database.transfers import TransferFilters, list_batch_transfers, lis
 from shared.database.wallets import list_entries
 from shared.domain.owner import OPERATORS_OWNER_ID
 from shared.domain.transfer import Status
-from tests.integration.large_ledger import BATCH, LEDGER, PAYEE, PERSON, SENDER, STRANGER
-from tests.query_plans import Read, complaints, filled, sent_by
+from tests.integration.large_ledger import BATCH, PAYEE, PERSON, SENDER, STRANGER
+from tests.query_plans import Read, complaints, sent_by
 
 PAGE_ROWS: Final = 20
 SCANNED_OF_A_ROW_MAX: Final = 6
 """A transfer, its ending, its place in one of two lanes; from either end."""
-
-
-@pytest.fixture(scope="module")
-def database_url(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
-    """A ledger of some size, only to be read."""
-    with filled(postgres, template_database, LEDGER) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def connection(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 def listing(viewer_id: UUID, *, before: int | None = None, **equal: Any) -> Read:  # noqa: ANN401 (a filter's own)
@@ -73,49 +59,49 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("equal", FILTERS.values(), ids=FILTERS)
 @pytest.mark.parametrize("viewer_id", VIEWERS.values(), ids=VIEWERS)
 def test_a_list_reads_a_page(
-    database_url: str, connection: psycopg.Connection, viewer_id: UUID, equal: dict[str, Any]
+    large_ledger: str, large_connection: psycopg.Connection, viewer_id: UUID, equal: dict[str, Any]
 ) -> None:
-    ((statement, parameters),) = sent_by(database_url, listing(viewer_id, **equal))
+    ((statement, parameters),) = sent_by(large_ledger, listing(viewer_id, **equal))
     scanned_max = 2 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX
-    assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+    assert not complaints(large_connection, statement, parameters, scanned_max=scanned_max)
 
 
 @pytest.mark.parametrize("wallet_id", [UUID(int=1), UUID(int=11), UUID(int=5_000)], ids=["payer", "payee", "idle"])
 @pytest.mark.parametrize("status", [None, Status.SUCCEEDED, Status.QUEUED])
 def test_a_list_of_an_operators_wallet_reads_a_page(
-    database_url: str, connection: psycopg.Connection, wallet_id: UUID, status: Status | None
+    large_ledger: str, large_connection: psycopg.Connection, wallet_id: UUID, status: Status | None
 ) -> None:
     read = listing(OPERATORS_OWNER_ID, wallet_id=wallet_id, status=status)
-    ((statement, parameters),) = sent_by(database_url, read)
-    assert not complaints(connection, statement, parameters, scanned_max=4 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX)
+    ((statement, parameters),) = sent_by(large_ledger, read)
+    assert not complaints(large_connection, statement, parameters, scanned_max=4 * PAGE_ROWS * SCANNED_OF_A_ROW_MAX)
 
 
 @pytest.mark.parametrize("numbers", [{}, {0: 0, 1: 30_000}, {1: 55_000, 2: 0}], ids=["first", "later", "end"])
 @pytest.mark.parametrize("viewer_id", VIEWERS.values(), ids=VIEWERS)
 def test_a_feed_looks_at_what_is_the_owners(
-    database_url: str, connection: psycopg.Connection, viewer_id: UUID, numbers: dict[int, int]
+    large_ledger: str, large_connection: psycopg.Connection, viewer_id: UUID, numbers: dict[int, int]
 ) -> None:
     def read(tx: AsyncConnection) -> Awaitable[object]:
         return read_feed(tx, viewer_id, after=numbers, types=None, limit=PAGE_ROWS)
 
-    ((statement, parameters),) = sent_by(database_url, read)
+    ((statement, parameters),) = sent_by(large_ledger, read)
     # The lanes, and of each of them what the owner paid and what they were paid.
-    assert not complaints(connection, statement, parameters, scanned_max=3 + 2 * (PAGE_ROWS + 1))
+    assert not complaints(large_connection, statement, parameters, scanned_max=3 + 2 * (PAGE_ROWS + 1))
 
 
-def test_what_is_queued_is_listed_whatever_its_lane(database_url: str, connection: psycopg.Connection) -> None:
+def test_what_is_queued_is_listed_whatever_its_lane(large_ledger: str, large_connection: psycopg.Connection) -> None:
     in_queue = "SELECT transfer_id FROM queue WHERE source_wallet_id = %s ORDER BY position DESC"
     for viewer_id in (PERSON, UUID(int=PERSON.int + 1), SENDER):
-        ((statement, parameters),) = sent_by(database_url, listing(viewer_id, status=Status.QUEUED))
-        listed = [row[0] for row in connection.execute(statement.encode(), parameters)]
-        assert listed == [row[0] for row in connection.execute(in_queue, (viewer_id,))]
+        ((statement, parameters),) = sent_by(large_ledger, listing(viewer_id, status=Status.QUEUED))
+        listed = [row[0] for row in large_connection.execute(statement.encode(), parameters)]
+        assert listed == [row[0] for row in large_connection.execute(in_queue, (viewer_id,))]
         assert bool(listed) == (viewer_id != SENDER)
 
 
-def test_transfers_are_found_by_their_ids(database_url: str, connection: psycopg.Connection) -> None:
+def test_transfers_are_found_by_their_ids(large_ledger: str, large_connection: psycopg.Connection) -> None:
     ids = [UUID(int=n) for n in range(40, 60)]
-    ((statement, parameters),) = sent_by(database_url, lambda tx: read_transfers(tx, ids))
-    assert not complaints(connection, statement, parameters, scanned_max=2 * len(ids))
+    ((statement, parameters),) = sent_by(large_ledger, lambda tx: read_transfers(tx, ids))
+    assert not complaints(large_connection, statement, parameters, scanned_max=2 * len(ids))
 
 
 READS: Final[dict[str, tuple[Read, int]]] = {
@@ -133,41 +119,45 @@ READS: Final[dict[str, tuple[Read, int]]] = {
 
 @pytest.mark.parametrize(("read", "scanned_max"), READS.values(), ids=READS)
 def test_what_is_asked_again_and_again_looks_at_little(
-    database_url: str, connection: psycopg.Connection, read: Read, scanned_max: int
+    large_ledger: str, large_connection: psycopg.Connection, read: Read, scanned_max: int
 ) -> None:
-    ((statement, parameters),) = sent_by(database_url, read)
-    assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+    ((statement, parameters),) = sent_by(large_ledger, read)
+    assert not complaints(large_connection, statement, parameters, scanned_max=scanned_max)
 
 
 @pytest.mark.parametrize("before", [None, 3_000])
-def test_a_list_of_entries_reads_a_page(database_url: str, connection: psycopg.Connection, before: int | None) -> None:
+def test_a_list_of_entries_reads_a_page(
+    large_ledger: str, large_connection: psycopg.Connection, before: int | None
+) -> None:
     ((statement, parameters),) = sent_by(
-        database_url, lambda tx: list_entries(tx, UUID(int=1), before=before, limit=PAGE_ROWS)
+        large_ledger, lambda tx: list_entries(tx, UUID(int=1), before=before, limit=PAGE_ROWS)
     )
-    assert not complaints(connection, statement, parameters, scanned_max=PAGE_ROWS)
+    assert not complaints(large_connection, statement, parameters, scanned_max=PAGE_ROWS)
 
 
 class TestTheCheck:
     """What cannot fail is worth nothing."""
 
-    def test_sees_that_a_table_is_read_as_a_whole(self, connection: psycopg.Connection) -> None:
+    def test_sees_that_a_table_is_read_as_a_whole(self, large_connection: psycopg.Connection) -> None:
         """How received transfers were looked for once: among all that one owner moved between their own wallets."""
         statement = (
             "SELECT id FROM transfers WHERE destination_owner_id = %(me)s AND owner_id <> %(me)s"
             " ORDER BY position DESC LIMIT 20"
         )
-        (wrong, rows) = complaints(connection, statement, {"me": OPERATORS_OWNER_ID}, scanned_max=240)
+        (wrong, rows) = complaints(large_connection, statement, {"me": OPERATORS_OWNER_ID}, scanned_max=240)
         assert wrong == "reads all of transfers"
         assert rows == "looks at 60000 rows, which is more than 240"
 
-    def test_sees_that_each_is_compared_with_each(self, connection: psycopg.Connection) -> None:
+    def test_sees_that_each_is_compared_with_each(self, large_connection: psycopg.Connection) -> None:
         """How what was accepted would be put together with its lanes, were it not by their ids."""
         statement = "SELECT FROM lanes JOIN generate_series(1, 1000) AS n ON n < lane"
-        (rows,) = complaints(connection, statement, {}, scanned_max=1_000)
+        (rows,) = complaints(large_connection, statement, {}, scanned_max=1_000)
         assert rows == "looks at 3002 rows, which is more than 1000"
 
-    def test_sees_that_an_index_is_read_as_a_whole(self, database_url: str, connection: psycopg.Connection) -> None:
+    def test_sees_that_an_index_is_read_as_a_whole(
+        self, large_ledger: str, large_connection: psycopg.Connection
+    ) -> None:
         """What a filter without an index costs (docs/decisions/0015)."""
-        ((statement, parameters),) = sent_by(database_url, listing(SENDER, wallet_id=UUID(int=5_000)))
-        (rows,) = complaints(connection, statement, parameters, scanned_max=240)
+        ((statement, parameters),) = sent_by(large_ledger, listing(SENDER, wallet_id=UUID(int=5_000)))
+        (rows,) = complaints(large_connection, statement, parameters, scanned_max=240)
         assert rows == "looks at 20000 rows, which is more than 240"

@@ -16,7 +16,7 @@ from shared.database.ledger import DELETE_APPLIED, LOCK_WALLETS, READ_HEAD
 from shared.database.looks import COUNT_WAITING, HAS_WORK
 from shared.domain.owner import OPERATORS_OWNER_ID
 from tests.integration.large_ledger import BATCH, LEDGER, PAYEE, PERSON, SENDER
-from tests.query_plans import complaints, filled, looked_at_by, planned_early
+from tests.query_plans import Bounded, complaints, looked_at_by, planned_early
 
 SCANNED_OF_A_ROW_MAX: Final = 6
 """A user, wallets and a transfer before."""
@@ -41,7 +41,7 @@ GROUP: Final[dict[str, list[Any]]] = {
     "batch_ids": [None] * ROWS,
 }
 
-STATEMENTS: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
+STATEMENTS: Final[dict[str, Bounded]] = {
     "which of a batch have ended": (READ_ENDED, {"ids": [UUID(int=n) for n in range(54_950, 55_050)]}, 51),
     "what a group refers to": (
         RESOLVE,
@@ -84,7 +84,7 @@ STATEMENTS: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
 
 
 # A lane goes by an index whatever the planner believes of the queue; its own row is looked at as well.
-LANES: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
+LANES: Final[dict[str, Bounded]] = {
     "the head of a lane": (READ_HEAD, {"lane": 1, "limit": 1_000}, 1_000 + 2),
     "whether there is work": (HAS_WORK, {"lane": 1}, 1 + 1),
     "how much waits": (COUNT_WAITING, {"lane": 1, "limit": 1_000}, 1_000 + 1),
@@ -93,9 +93,10 @@ LANES: Final[dict[str, tuple[LiteralString, dict[str, Any], int]]] = {
     "what was applied": (DELETE_APPLIED, {"lane": 1, "positions": [55_001 + 4 * n for n in range(2, 102)]}, 100),
 }
 
-EITHER: Final = "either index"
+PLANNED: Final = STATEMENTS | LANES
+
 # How keys were looked for once: in an empty table, one index that begins with the owner seems as good as another.
-BY_EITHER_INDEX: Final[tuple[LiteralString, dict[str, Any], int]] = (
+BY_EITHER_INDEX: Final[Bounded] = (
     "SELECT id FROM transfers WHERE owner_id = %(owner_id)s AND idempotency_key = %(key)s LIMIT 1",
     {"owner_id": SENDER, "key": "new"},
     1,
@@ -103,49 +104,35 @@ BY_EITHER_INDEX: Final[tuple[LiteralString, dict[str, Any], int]] = (
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
-    """A ledger of some size, only to be looked at."""
-    with filled(postgres, template_database, LEDGER) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def connection(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def early(postgres: PrivatePostgres, template_database: str) -> Iterator[psycopg.Connection]:
     """The same ledger, and plans from before there was any."""
-    with planned_early(
-        postgres, template_database, LEDGER, {**STATEMENTS, **LANES, EITHER: BY_EITHER_INDEX}
-    ) as connection:
+    statements = PLANNED | {"by either index": BY_EITHER_INDEX}
+    with planned_early(postgres, template_database, LEDGER, statements) as connection:
         yield connection
 
 
 @pytest.mark.parametrize(("statement", "parameters", "scanned_max"), STATEMENTS.values(), ids=STATEMENTS)
 def test_a_statement_looks_at_little(
-    connection: psycopg.Connection, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
+    large_connection: psycopg.Connection, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
 ) -> None:
-    assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
+    assert not complaints(large_connection, statement, parameters, scanned_max=scanned_max)
 
 
 @pytest.mark.parametrize(("statement", "parameters", "scanned_max"), LANES.values(), ids=LANES)
 def test_a_lane_looks_at_little(
-    database_url: str, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
+    large_ledger: str, statement: LiteralString, parameters: dict[str, Any], scanned_max: int
 ) -> None:
-    with connect(database_url, application_name="test", timeouts=WORKER) as connection:
+    with connect(large_ledger, application_name="test", timeouts=WORKER) as connection:
         assert not complaints(connection, statement, parameters, scanned_max=scanned_max)
 
 
-@pytest.mark.parametrize("name", [*STATEMENTS, *LANES])
+@pytest.mark.parametrize("name", PLANNED)
 def test_a_statement_looks_at_little_by_a_plan_made_for_nothing(early: psycopg.Connection, name: str) -> None:
-    _, parameters, scanned_max = (STATEMENTS | LANES)[name]
+    _, parameters, scanned_max = PLANNED[name]
     assert looked_at_by(early, name, parameters) <= scanned_max
 
 
 def test_a_plan_made_for_nothing_is_seen(early: psycopg.Connection) -> None:
     """What cannot fail is worth nothing."""
     _, parameters, _ = BY_EITHER_INDEX
-    assert looked_at_by(early, EITHER, parameters) == 10_000
+    assert looked_at_by(early, "by either index", parameters) == 10_000
