@@ -112,7 +112,7 @@ class UnprocessableTransfer(Transfer):
 
 
 class Lane(Answer):
-    """How a lane gets on: working, careful (one transfer at a time, since a worker died in it) or stopped."""
+    """How a lane gets on: working, careful (a few transfers at a time, since a worker died in it) or stopped."""
 
     lane: int
     status: str

@@ -305,7 +305,7 @@ class SystemBalance(Shape):
 
 
 class Lane(Shape):
-    """How a lane gets on; `careful`: one transfer at a time, since a worker died in it."""
+    """How a lane gets on; `careful`: a few transfers at a time, since a worker died in it."""
 
     lane: int
     status: Literal["working", "careful", "stopped"]

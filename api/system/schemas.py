@@ -25,7 +25,7 @@ def show_audit(audit: Audit) -> dict[str, Any]:
 
 
 def show_lane(state: LaneState) -> dict[str, Any]:
-    """Show an operator how a lane gets on; careful: one transfer at a time, since a worker died in it."""
+    """Show an operator how a lane gets on; careful: a few transfers at a time, since a worker died in it."""
     status = "stopped" if state.stopped else "careful" if state.careful_transfers_left else "working"
     return {
         "lane": state.lane,

@@ -13,6 +13,7 @@ from shared.identifiers import new_id
 from shared.queue import WakeUps
 from tests.eventually import eventually
 from tests.ledger import Ledger
+from worker.lanes import apply
 from worker.lanes.apply import ATTEMPTS_MAX, BATCH_MAX, UNPROCESSABLE_IN_A_ROW_MAX, Holder, drain
 from worker.lanes.worker import LaneWorker
 from worker.upkeep.sweep import sweep
@@ -161,10 +162,13 @@ class TestHoldersMark:
         ledger.drain(holder=holder)
         assert ledger.ending(transfer_id) == "succeeded"
 
-    def test_a_holder_is_not_turned_out_by_those_who_only_look(self, ledger: Ledger) -> None:
+    def test_a_holder_is_not_turned_out_by_those_who_only_look(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         source, destination = ledger.wallet(holding=1_000), ledger.wallet()
         ledger.accept([ledger.request(source, destination, 1) for _ in range(300)])
         # One by one, so that there are many moments between two transactions.
+        monkeypatch.setattr(apply, "CAREFUL_BATCH_MAX", 1)
         mark(ledger, age=timedelta(seconds=5))
         connected, marked, done = threading.Event(), threading.Event(), threading.Event()
         looks: list[int] = []
@@ -208,6 +212,38 @@ class TestHoldersMark:
         assert ledger.drain(holder=Holder(id=me)).applied == 1
         assert ledger.value("SELECT careful_transfers_left FROM lanes WHERE lane = 1") == 0
 
+    def test_what_waited_at_a_death_is_applied_alone_at_first_and_then_by_ever_more(self, ledger: Ledger) -> None:
+        source = accept_some(ledger, 250)
+        mark(ledger, age=timedelta(seconds=5))
+        assert ledger.drain().applied == 250
+        assert batches(ledger, source) == [1, 2, 4, 8, 16, 32, 64, 64, 59]
+
+    def test_a_stay_goes_on_with_the_care_of_the_one_before(self, ledger: Ledger) -> None:
+        source = accept_some(ledger, 20)
+        mark(ledger, age=timedelta(seconds=5))
+        holder = Holder(id=new_id())
+        for _ in range(4):
+            drain(ledger.connection, lane=1, holder=holder, seconds_max=0)
+        assert batches(ledger, source) == [1, 2, 4, 8]
+
+    def test_care_begins_anew_at_every_death(self, ledger: Ledger) -> None:
+        source = accept_some(ledger, 20)
+        holder = Holder(id=new_id())
+        for _ in range(3):
+            mark(ledger, age=timedelta(seconds=5))
+            drain(ledger.connection, lane=1, holder=holder, seconds_max=0)
+        assert batches(ledger, source) == [1, 1, 1]
+
+    def test_care_begins_anew_for_whoever_found_the_lane_without_need_of_it(self, ledger: Ledger) -> None:
+        accept_some(ledger, 3)
+        mark(ledger, age=timedelta(seconds=5))
+        ledger.drain(holder=(experienced := Holder(id=new_id())))
+        ledger.drain(holder=experienced)
+        source = accept_some(ledger, 3)
+        ledger.connection.execute("UPDATE lanes SET careful_transfers_left = 3 WHERE lane = 1")
+        ledger.drain(holder=experienced)
+        assert batches(ledger, source) == [1, 2]
+
     def test_only_what_waited_at_a_death_is_applied_with_care(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=9), ledger.wallet()
         for _ in range(3):
@@ -247,8 +283,9 @@ class TestPoison:
     def test_too_many_in_a_row_stop_the_lane_and_lose_nothing(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(holding=100), ledger.wallet()
         transfers = [ledger.accept_one(source, destination, 1) for _ in range(UNPROCESSABLE_IN_A_ROW_MAX + 2)]
+        # A defect of ours, which refuses whatever comes.
+        ledger.connection.execute("ALTER TABLE entries ADD CONSTRAINT defect CHECK (amount = 0) NOT VALID")
         ledger.connection.execute("UPDATE queue SET attempts = %s", (ATTEMPTS_MAX,))
-        mark(ledger, age=timedelta(seconds=5))
         ledger.drain()
         assert ledger.value("SELECT stopped_at IS NOT NULL FROM lanes WHERE lane = 1")
         assert ledger.value("SELECT count(*) FROM queue") == 1
@@ -305,6 +342,23 @@ def mark(ledger: Ledger, *, age: timedelta, holder_id: UUID | None = None) -> No
         "UPDATE lanes SET busy_by = %s, busy_since = clock_timestamp() - %s WHERE lane = 1",
         (holder_id or new_id(), age),
     )
+
+
+def accept_some(ledger: Ledger, count: int) -> UUID:
+    """Have as many transfers of one wallet wait in lane 1; say which wallet's."""
+    source, destination = ledger.wallet(holding=count), ledger.wallet()
+    ledger.accept([ledger.request(source, destination, 1) for _ in range(count)])
+    return source
+
+
+def batches(ledger: Ledger, source: UUID) -> list[int]:
+    """Say how many transfers out of a wallet each commit applied, in order."""
+    rows = ledger.connection.execute(
+        "SELECT count(*) FROM events JOIN transfers ON transfers.id = transfer_id"
+        " WHERE version = 2 AND source_wallet_id = %s GROUP BY events.xmin ORDER BY min(number)",
+        (source,),
+    ).fetchall()
+    return [count for (count,) in rows]
 
 
 def _kill_when_waiting(killer: psycopg.Connection, backend_pid: int) -> None:

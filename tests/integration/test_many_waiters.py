@@ -17,6 +17,7 @@ from shared.domain.acceptance import Accepted
 from tests.edge_process import Answered, Edge, connections, edge_process, waiting
 from tests.eventually import eventually
 from tests.ledger import Ledger
+from worker.lanes import apply
 
 WAITERS = 1_000
 WAIT_SECONDS = 25
@@ -97,7 +98,10 @@ def delays(ledger: Ledger, clock: CommitClock, transfers: Sequence[UUID], answer
 
 
 @pytest.mark.parametrize("one_by_one", [0, ONE_BY_ONE])
-def test_all_are_answered_soon_after_the_commit(ledger: Ledger, tmp_path: Path, one_by_one: int) -> None:
+def test_all_are_answered_soon_after_the_commit(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_by_one: int
+) -> None:
+    monkeypatch.setattr(apply, "CAREFUL_BATCH_MAX", 1)
     transfers = accepted(ledger)
     in_use: list[int] = []
 

@@ -17,14 +17,15 @@ from tests.crashing.walk import Crashing
 from tests.edge_process import edge_process
 from tests.eventually import eventually
 from tests.ledger import Ledger
-from worker.lanes.apply import ATTEMPTS_MAX
+from worker.lanes.apply import ATTEMPTS_MAX, CAREFUL_BATCH_MAX
 
 AMONG: Final = int(os.environ.get("POISON_AMONG", "100"))
 GROUP_MAX: Final = 500
 STAYS_MAX: Final = 1_000
 
-# Of the batch that it stands in, and of the next one that a batch too many was enough for.
-DEATHS_NOT_ALONE_MAX: Final = 2
+# Of the batch that it stands in, of the next one that a batch too many was enough for, and of those with care, each of
+# which leaves half as many before it.
+DEATHS_NOT_ALONE_MAX: Final = 2 + CAREFUL_BATCH_MAX.bit_length()
 
 
 @pytest.mark.parametrize(("how", "kills"), [("raise", False), ("segv", True)])
@@ -74,7 +75,7 @@ def work_to_the_end(crashing: Crashing, *, crash: str) -> int:
         exit_code = crashing.run("lane", crash=crash)
         assert exit_code in {0, -SIGSEGV}
         deaths += exit_code != 0
-        assert deaths <= 2 * ATTEMPTS_MAX, "it kills for ever"
+        assert deaths <= ATTEMPTS_MAX + DEATHS_NOT_ALONE_MAX, "it kills for ever"
         crashing.let_time_pass()
         if crashing.ledger.value("SELECT count(*) FROM queue") == 0:
             return deaths

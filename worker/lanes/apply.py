@@ -35,7 +35,10 @@ MARK_TRUSTED: Final = timedelta(seconds=1)
 """A free lane with a younger mark has a holder between two transactions; with an older one, a holder that died."""
 
 CAREFUL_TRANSFERS: Final = 1_000
-"""Of those that wait after a holder died, how many at most are applied one by one: one of them may have killed it."""
+"""Of those that wait after a holder died, how many at most are applied with care: one of them may have killed it."""
+
+CAREFUL_BATCH_MAX: Final = 64
+"""Transfers per commit with care: one at first, then twice as many each time. Source: decision 37."""
 
 ATTEMPTS_MAX: Final = 5
 """After as many attempts alone a transfer ends as `unprocessable`."""
@@ -70,12 +73,14 @@ class Holder:
     Attributes:
         id: Its mark: whoever finds it old knows that this process died, or lost its database.
         limit: Transfers in the next batch: half a batch that failed for what is in it, doubled when one succeeds.
+        careful_limit: Transfers in the next batch with care: one after a death, doubled by each batch that is survived.
         trying: The place of the transfer whose attempt alone was counted, and came to nothing through no fault of its.
         decide: Says what becomes of transfers.
     """
 
     id: UUID
     limit: int = BATCH_MAX
+    careful_limit: int = 1
     trying: int | None = None
     decide: Callable[..., Applied] = apply
 
@@ -85,7 +90,7 @@ class _Stay:
     """One stay in a lane.
 
     Attributes:
-        careful_left: How many more transfers are applied alone because a holder died.
+        careful_left: How many more transfers are applied with care because a holder died.
         tried: Transfers in the last batch.
         defect: What went wrong with the transfer at the head, the last time it was tried.
     """
@@ -133,10 +138,13 @@ def _begin(stay: _Stay) -> None:
         if taken is None or taken.stopped:
             raise _LaneElsewhereError
         stay.careful_left = taken.careful_transfers_left
+        if not stay.careful_left:
+            stay.holder.careful_limit = 1
         if taken.busy_by not in {None, stay.holder.id}:
             if taken.busy_for is not None and taken.busy_for < MARK_TRUSTED:
                 raise _LaneElsewhereError
             log.warning("lane.holder_died", lane=stay.lane, holder_id=str(taken.busy_by))
+            stay.holder.careful_limit = 1
             # What came after the death has not caused it.
             stay.careful_left = looks.count_waiting(stay.connection, stay.lane, limit=CAREFUL_TRANSFERS)
         ledger.mark_busy(stay.connection, stay.lane, holder_id=stay.holder.id, careful_transfers_left=stay.careful_left)
@@ -168,9 +176,9 @@ def _linger(stay: _Stay) -> bool:
 
 def _apply_next(stay: _Stay) -> bool:
     """Apply the next batch, or find out which transfer in it cannot be applied; say whether there was one."""
-    alone = stay.holder.limit == 1 or stay.careful_left > 0
+    limit = min(stay.holder.limit, stay.holder.careful_limit) if stay.careful_left else stay.holder.limit
     try:
-        applied = _apply_alone(stay) if alone else _apply_batch(stay, limit=stay.holder.limit)
+        applied = _apply_alone(stay) if limit == 1 else _apply_batch(stay, limit=limit)
     except Exception as error:  # an exception of our own is the batch's fault until it is known whose it is
         if not _blames_the_batch(error):
             raise
@@ -178,10 +186,12 @@ def _apply_next(stay: _Stay) -> bool:
         stay.holder.limit = max(1, stay.tried // 2)
         stay.holder.trying = None
         log.exception("lane.batch_failed", lane=stay.lane, transfers=stay.tried)
-        if alone:
+        if limit == 1:
             clock.pause(PAUSE_ALONE_SECONDS)
         return True
     stay.holder.limit = min(BATCH_MAX, stay.holder.limit * 2)
+    if stay.careful_left:
+        stay.holder.careful_limit = min(CAREFUL_BATCH_MAX, stay.holder.careful_limit * 2)
     stay.holder.trying = None
     stay.defect = DIED
     stay.careful_left = max(0, stay.careful_left - applied)
