@@ -30,8 +30,10 @@ def left_over(program: str, *, mark: str) -> Generator["subprocess.Popen[bytes]"
     with subprocess.Popen([sys.executable, "-c", program, mark], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def announce(directory: DataDirectory, **parts: int) -> None:
