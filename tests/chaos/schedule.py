@@ -9,7 +9,7 @@ from functools import partial
 
 from shared import clock
 from tests.chaos.fault import Bite, Bitten, Fault, Measure
-from tests.chaos.recovery import await_recovery
+from tests.chaos.recovery import await_recovery, standing
 from tests.chaos.world import World
 
 TOGETHER = "F22"
@@ -80,7 +80,8 @@ def carry_out(
         bites += take(world, step)
         recovered_seconds = await_recovery(world, seconds_max=RECOVERY_SECONDS_MAX)
         if recovered_seconds is None and not world.system.has_ended():
-            bites[-1] = replace(bites[-1], trouble=f"no transfer ended within {RECOVERY_SECONDS_MAX:.0f} s after it")
+            trouble = f"no transfer ended within {RECOVERY_SECONDS_MAX:.0f} s after it: {standing(world)}"
+            bites[-1] = replace(bites[-1], trouble=trouble)
         world.pause(CALM_SECONDS + step.errors_seconds_max)
     return bites
 
