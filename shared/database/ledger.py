@@ -1,7 +1,6 @@
 """Work a lane: take it, read the head of its queue, lock the wallets, and write down what was decided."""
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, LiteralString, NamedTuple
@@ -277,26 +276,20 @@ def lock_wallets(tx: Connection, wallet_ids: Collection[UUID]) -> LockedWallets:
     )
 
 
-@contextmanager
-def writing_wallets(
-    tx: Connection, changed: Mapping[UUID, WalletState], *, places: Mapping[UUID, str]
-) -> Generator[None]:
-    """Write the wallets' new states while the block runs, which sends nothing itself: PostgreSQL and Python both work.
+def write_wallets(tx: Connection, changed: Mapping[UUID, WalletState], *, places: Mapping[UUID, str]) -> None:
+    """Write the wallets' new states.
 
     Args:
         places: Of the wallets, which this transaction has locked.
 
     Raises:
-        psycopg.errors.CheckViolation: A balance below its floor (G5); when the block is left.
+        psycopg.errors.CheckViolation: A balance below its floor (G5).
     """
     if not changed:
-        yield
         return
     states = changed.values()
     columns = {"balances": [s.balance_minor for s in states], "entry_counts": [s.entry_count for s in states]}
-    with tx.pipeline():
-        written = tx.execute(UPDATE_WALLETS, {"places": [places[wallet_id] for wallet_id in changed], **columns})
-        yield
+    written = tx.execute(UPDATE_WALLETS, {"places": [places[wallet_id] for wallet_id in changed], **columns})
     assert written.rowcount == len(changed), "a row that is locked stays where it is"
 
 

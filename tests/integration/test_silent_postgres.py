@@ -3,22 +3,33 @@
 import os
 import signal
 from collections.abc import Generator
+from contextlib import suppress
+from itertools import count
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg.abc import PQGen
 
 from shared.database.connections import API, WORKER, Timeouts, connect, connect_async
 from shared.database.endings import listen, next_notification
 from shared.database.patience import PatientConnection
 from shared.database.upkeep import end_silent
+from shared.identifiers import new_id
 from tests.chaos.relay import Relay, Then, Trap, relaying
 from tests.chaos.stage import at_port
 from tests.eventually import eventually
+from tests.ledger import Ledger
+from worker.lanes.apply import Holder, drain
 
 SILENCE_SECONDS_MAX = 0.5
 ANSWER_SECONDS_MAX = 30.0
 """Where PostgreSQL is to answer: a machine that is busy is no server that is silent."""
+
+EXCHANGES_MIN = 12
+"""With PostgreSQL, for a batch: or this test does not look where it should."""
+
+LOOK_FOR_FREE_LANE = "SELECT FROM lanes WHERE lane = 1 FOR NO KEY UPDATE SKIP LOCKED"
 
 SHORT = Timeouts(statement_seconds=60, lock_seconds=60, idle_in_transaction_seconds=1)
 
@@ -120,6 +131,52 @@ def test_whoever_falls_silent_while_sending_rows_is_ended_by_upkeep(
         connection.execute("SET application_name = 'hishab-lanes'")
         with pytest.raises(psycopg.errors.AdminShutdown):
             send(upkeep)
+
+
+def test_whoever_falls_silent_anywhere_in_a_batch_lets_go_of_its_lane(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ended by PostgreSQL itself, or, while that waits for rows, by upkeep."""
+    source, destination = ledger.wallet(holding=100), ledger.wallet()
+    place = said = 0
+    while said >= place:
+        place += 1
+        ledger.accept_one(source, destination, 1)
+        with monkeypatch.context() as patched:
+            said = apply_and_fall_silent(ledger, patched, place=place)
+        ledger.connection.execute("UPDATE lanes SET busy_by = NULL, busy_since = NULL")
+    assert place > EXCHANGES_MIN
+    ledger.drain()
+    assert ledger.balance(destination) == place
+    assert ledger.violations() == []
+
+
+def apply_and_fall_silent(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, place: int) -> int:
+    """Work a lane, silent after so many exchanges until another could take it; say how many exchanges there were."""
+    exchanges, let_go = count(1), list[int]()
+    with (
+        connect(ledger.database_url, application_name="hishab-upkeep", timeouts=WORKER) as upkeep,
+        connect(ledger.database_url, application_name="hishab-lanes", timeouts=SHORT) as holder,
+    ):
+
+        def is_free() -> bool:
+            end_silent(upkeep, seconds=SILENCE_SECONDS_MAX)
+            return upkeep.execute(LOOK_FOR_FREE_LANE).fetchone() is not None
+
+        def fall_silent(connection: PatientConnection, gen: PQGen[object], interval: float = 0.1) -> object:
+            answer = super(PatientConnection, connection).wait(gen, interval)
+            if connection is holder and next(exchanges) == place:
+                eventually(is_free)
+                let_go.append(place)
+            return answer
+
+        monkeypatch.setattr(PatientConnection, "wait", fall_silent)
+        with suppress(psycopg.Error):
+            drain(holder, lane=1, holder=Holder(id=new_id()), seconds_max=0)
+    said = next(exchanges) - 1
+    # A failure within is taken for the batch's.
+    assert let_go or said < place, f"the lane is not let go of after exchange {place}"
+    return said
 
 
 @pytest.mark.anyio

@@ -269,8 +269,8 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] | No
         endpoints = deliveries.read_endpoints(stay.connection, set(wallets.owners.values()))
         applied = (decide or stay.holder.decide)([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
-        with ledger.writing_wallets(stay.connection, applied.changed_wallets, places=wallets.places):
-            events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
+        ledger.write_wallets(stay.connection, applied.changed_wallets, places=wallets.places)
+        events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
         ledger.write_entries(stay.connection, applied.entries, at=at)
         ledger.write_events(stay.connection, events)
         owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
