@@ -26,6 +26,8 @@ PARTS = ("api", *WORKERS)
 SERVED_SECONDS_MAX = 10.0
 BETWEEN_KILLS_SECONDS = (0.2, 1.0)
 CHILD_SECONDS_MAX = 60.0
+FREEZING_TRIES = 3
+BETWEEN_FREEZINGS_SECONDS = 1.0
 CATCHING_TRIES = 400
 CATCHING_SECONDS = 0.01
 SWALLOWING_TRIES = 20
@@ -88,17 +90,15 @@ def kill_workers(world: World, *, seconds: float, chance: random.Random) -> int:
 def freeze_child(world: World, *, seconds: float, chance: random.Random) -> int:
     """Freeze whoever applies transfers in the middle of a transaction, for longer than PostgreSQL puts up with."""
     del chance
-    with suppress(psycopg.OperationalError), world.holding("lanes"), world.database() as connection:
-        children = world.children("lanes")
-        session = _caught(world, connection, children)
-        try:
-            if session is None or not world.pause(seconds):
-                return 0
-            (still,) = connection.execute(IS_THERE, (session,)).fetchone() or (1,)
-            world.sometimes["transactions ended under a frozen worker"] += 1 - still
-            return 1 - still
-        finally:
-            _signal(children, signal.SIGCONT)
+    with world.holding("lanes"):
+        for _ in range(FREEZING_TRIES):
+            # PostgreSQL may just have been broken too.
+            with suppress(psycopg.OperationalError), world.database() as connection:
+                if ended := _ended_while_frozen(world, connection, seconds=seconds):
+                    world.sometimes["transactions ended under a frozen worker"] += ended
+                    return ended
+            if not world.pause(BETWEEN_FREEZINGS_SECONDS):
+                break
     return 0
 
 
@@ -136,17 +136,23 @@ def restart_all(world: World, *, seconds: float, chance: random.Random) -> int:
     return restarts
 
 
-def _caught(world: World, connection: Connection, children: set[int]) -> int | None:
-    """Freeze the children at a moment when one of them has a transaction open; say which session that is."""
+def _ended_while_frozen(world: World, connection: Connection, *, seconds: float) -> int:
+    """Freeze the children once one of them has a transaction open; say whether PostgreSQL ends it within the time."""
     for _ in range(CATCHING_TRIES):
+        # Anew each time: others kill them.
+        children = world.children("lanes")
         _signal(children, signal.SIGSTOP)
-        found = connection.execute(FIND_OPEN_TRANSACTION).fetchone()
-        if found is not None:
-            return int(found[0])
-        _signal(children, signal.SIGCONT)
+        try:
+            caught = connection.execute(FIND_OPEN_TRANSACTION).fetchone()
+            if caught is not None:
+                world.pause(seconds)
+                (still,) = connection.execute(IS_THERE, caught).fetchone() or (1,)
+                return 1 - still if all(is_running(child) for child in children) else 0
+        finally:
+            _signal(children, signal.SIGCONT)
         if not world.pause(CATCHING_SECONDS):
             break
-    return None
+    return 0
 
 
 def _swallowed(world: World, broker: Any, consumer: int) -> int:  # noqa: ANN401 (redis has no types)
