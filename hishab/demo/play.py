@@ -123,6 +123,6 @@ def _show_outage(seen: Outage, *, story: Story) -> None:
     story.say(
         f"{seen.accepted_meanwhile:,} more were accepted while it was dead: that takes no worker.",
         f"The next was applied {seen.delay_seconds:.1f} s after the kill, and process {seen.successor_pid} works on.",
-        "At first they are applied one, two, four at a time: one may be what killed the worker.",
+        "At first one is applied, then two, then four: one may have killed the worker.",
         f"The slowest had ended {seen.wait_seconds_max:.1f} s after it had been accepted.",
     )
