@@ -21,7 +21,8 @@ CALM_SECONDS = 1.0
 RECOVERY_SECONDS_MAX = 60.0
 """After which transfers that are accepted have to end again, on a machine that is busy with other things too."""
 
-TROUBLE_LENGTH_MAX = 500
+TROUBLE_LENGTH_MAX = 4_000
+"""Room for what stands in the way: every session of ours (`standing`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
