@@ -5,9 +5,10 @@ generator reaches against a server that does nothing is printed beside what it m
 """
 
 import asyncio
+import gc
 import json
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -114,6 +115,8 @@ def generating() -> Generator[Generate]:
 
 def generate(job: Job) -> list[Answer]:
     """Do a job in this process."""
+    # What is kept are answers, by the ten thousand, and none of them is garbage.
+    gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_open_loop(job) if job.per_second else _closed_loop(job))
 
@@ -123,21 +126,50 @@ async def _closed_loop(job: Job) -> list[Answer]:
     connections = [await _connect(job.server) for _ in range(job.connections)]
     places = iter(range(len(job.requests))) if not job.endless else _endlessly(len(job.requests))
     end_seconds = monotonic_seconds() + job.seconds_max
-
-    async def send(connection: "_Connection") -> None:
-        for place in places:
-            sent_seconds = monotonic_seconds()
-            if sent_seconds >= end_seconds:
-                return
-            head, body = await connection.ask(job.requests[place])
-            if job.until_ended:
-                head, body = await _ended(connection, server=job.server, head=head, body=body)
-            answers.append(Answer(place, sent_seconds, sent_seconds, monotonic_seconds(), head, body))
-
-    await asyncio.gather(*(send(connection) for connection in connections))
+    asking = {_keep_asking(c, job=job, places=places, end_seconds=end_seconds, answers=answers) for c in connections}
+    while asking:
+        answered = len(answers)
+        ended, asking = await asyncio.wait(asking, timeout=ANSWER_SECONDS_MAX, return_when=asyncio.FIRST_EXCEPTION)
+        for one in ended:
+            one.result()
+        if asking and len(answers) == answered:
+            message = f"no answer for {ANSWER_SECONDS_MAX:.0f} s"
+            raise TimeoutError(message)
     for connection in connections:
         connection.close()
     return answers
+
+
+def _keep_asking(
+    connection: "_Connection", *, job: Job, places: Iterator[int], end_seconds: float, answers: list[Answer]
+) -> asyncio.Future[None]:
+    """Send a request whenever the one before is answered, until there is none left or the time is up.
+
+    By callbacks alone: to wake a task for each answer would cost more than the rest, of the cores that are measured.
+    """
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    place, sent_seconds = 0, 0.0
+
+    def send() -> None:
+        nonlocal place, sent_seconds
+        sent_seconds = monotonic_seconds()
+        due = next(places, None) if sent_seconds < end_seconds else None
+        if due is None:
+            ended.set_result(None)
+        else:
+            place = due
+            connection.ask(job.requests[place], then=note, otherwise=ended.set_exception)
+
+    def note(head: bytes, body: bytes) -> None:
+        if job.until_ended and json.loads(body).get("status") == "queued":
+            again = job.server.get(f"/v1/transfers/{json.loads(body)['id']}")
+            connection.ask(again, then=note, otherwise=ended.set_exception)
+        else:
+            answers.append(Answer(place, sent_seconds, sent_seconds, monotonic_seconds(), head, body))
+            send()
+
+    send()
+    return ended
 
 
 async def _open_loop(job: Job) -> list[Answer]:
@@ -153,7 +185,7 @@ async def _open_loop(job: Job) -> list[Answer]:
                 idle.pop()
             connection = idle.pop() if idle else await _connect(job.server)
             sent_seconds = monotonic_seconds()
-            head, body = await connection.ask(job.requests[place])
+            head, body = await connection.answer(job.requests[place])
             answers.append(Answer(place, intended_seconds, sent_seconds, monotonic_seconds(), head, body))
             idle.append(connection)
 
@@ -169,13 +201,6 @@ async def _open_loop(job: Job) -> list[Answer]:
     for connection in idle:
         connection.close()
     return answers
-
-
-async def _ended(connection: "_Connection", *, server: Server, head: bytes, body: bytes) -> tuple[bytes, bytes]:
-    while json.loads(body).get("status") == "queued":
-        transfer_id = json.loads(body)["id"]
-        head, body = await connection.ask(server.get(f"/v1/transfers/{transfer_id}"))
-    return head, body
 
 
 def _endlessly(count: int) -> Generator[int]:
@@ -196,7 +221,8 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._received = b""
-        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+        self._then: Callable[[bytes, bytes], None] | None = None
+        self._otherwise: Callable[[Exception], None] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -204,8 +230,9 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("the server hung up before it had answered"))
+        otherwise, self._otherwise = self._otherwise, None
+        if otherwise is not None:
+            otherwise(exc or ConnectionError("the server hung up before it had answered"))
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -215,21 +242,30 @@ class _Connection(asyncio.Protocol):
         length = LENGTH.search(head)
         assert length is not None, f"an answer without Content-Length: {head!r}"
         if len(body) >= int(length[1]):
-            self._received = b""
-            assert self._answer is not None, "an answer that nobody asked for"
-            self._answer.set_result((head, body))
+            then, self._then = self._then, None
+            assert then is not None, "an answer that nobody asked for"
+            self._received, self._otherwise = b"", None
+            then(head, body)
 
     @property
     def is_closed(self) -> bool:
         """Whether the server has hung up."""
         return self._transport is None or self._transport.is_closing()
 
-    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
+    def ask(
+        self, request: bytes, *, then: Callable[[bytes, bytes], None], otherwise: Callable[[Exception], None]
+    ) -> None:
+        """Send a request; one of the two is called when it is answered, or when it never will be."""
         assert self._transport is not None, "not connected"
-        self._answer = asyncio.get_running_loop().create_future()
+        self._then, self._otherwise = then, otherwise
         self._transport.write(request)
+
+    async def answer(self, request: bytes) -> tuple[bytes, bytes]:
+        """Send a request, and wait for its head and body."""
+        answered: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
+        self.ask(request, then=lambda head, body: answered.set_result((head, body)), otherwise=answered.set_exception)
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            return await self._answer
+            return await answered
 
     def close(self) -> None:
         assert self._transport is not None, "not connected"
