@@ -69,9 +69,9 @@ from shared.telemetry import configure_logging, first_line
 
 log = structlog.get_logger()
 
-INTAKE_CONNECTIONS: Final = 4
-"""One for transfers and one for batches; the others for requests of a group that failed, which are then written side by
-side."""
+INTAKE_CONNECTIONS: Final = 6
+"""Three for transfers and one for batches; the others for requests of a group that failed, which are then written side
+by side."""
 
 BODY_BYTES_MAX: Final = 64 * 1024
 LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024, "/v1/transfer-batches": 1024 * 1024}

@@ -30,11 +30,14 @@ GROUP_MAX: Final = 500
 BATCH_GROUP_MAX: Final = 1_000
 """Transfers per write of batches, unless the first is larger. Source: docs/decisions/0013."""
 
-WRITES_MAX: Final = 2
+WRITES_MAX: Final = 3
 """At once, at one door."""
 
 BESIDE_MIN: Final = 8
-"""Single ones that have to wait for a second write to begin beside one under way. Source: docs/decisions/0035."""
+"""Single ones that have to wait for another write to begin beside those under way. Source: docs/decisions/0035."""
+
+SHARE_MAX: Final = 64
+"""Transfers per write while one more may begin beside it. Source: docs/decisions/0039."""
 
 DEADLOCK_TRIES_MAX: Final = 3
 
@@ -127,7 +130,7 @@ class Intake(Generic[Request, Answer]):
             room: This door's own, so that what waits at another takes none of it.
             accept_at_once: Tried first, if there is one.
             group_max: Transfers per write, unless the first request alone is of more.
-            beside_min: Requests that have to wait for a second write to begin beside one under way. None ever does, if
+            beside_min: Requests that have to wait for another write to begin beside those under way. None ever does, if
                 this is None.
         """
         self._doors = doors
@@ -137,6 +140,7 @@ class Intake(Generic[Request, Answer]):
         self._accept_at_once = accept_at_once
         self._group_max = group_max
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
+        self._writes_max = 1 if beside_min is None else WRITES_MAX
         self._beside_min = beside_min or inf
         self._changed = asyncio.Event()
         self._writes: list[asyncio.Task[None]] = []
@@ -174,10 +178,10 @@ class Intake(Generic[Request, Answer]):
                 self._writes.append(write)
 
     def _may_write(self) -> bool:
-        """Say whether a write may begin: while one waits for the disk, a second makes use of the processor."""
+        """Say whether a write may begin: while one waits for the disk, another makes use of the processor."""
         if not self._writes:
             return bool(self._waiting)
-        return len(self._writes) < WRITES_MAX and len(self._waiting) >= self._beside_min
+        return len(self._writes) < self._writes_max and len(self._waiting) >= self._beside_min
 
     def stop(self) -> None:
         """Let `run` end once everything that waits is written."""
@@ -185,9 +189,13 @@ class Intake(Generic[Request, Answer]):
         self._changed.set()
 
     def _next_group(self) -> list[_Waiting[Request, Answer]]:
+        # A share, so that its callers are answered, and ask again, while the others are written; but where commits are
+        # so slow that all writes are under way, the last one takes whatever there is, and so nobody waits for two.
+        is_last = len(self._writes) == self._writes_max - 1
+        transfers_max = self._group_max if is_last else SHARE_MAX
         group = [self._waiting.popleft()]
         transfers = group[0].request.transfer_count
-        while self._waiting and transfers + self._waiting[0].request.transfer_count <= self._group_max:
+        while self._waiting and transfers + self._waiting[0].request.transfer_count <= transfers_max:
             group.append(self._waiting.popleft())
             transfers += group[-1].request.transfer_count
         return group

@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from api.server import raise_file_limit
-from api.transfers.intake import GROUP_MAX, Doors, Intake
+from api.transfers.intake import GROUP_MAX, SHARE_MAX, Doors, Intake
 from api.transfers.room import Room
 from shared.database.acceptance import accept
 from shared.database.acceptance_at_once import accept_at_once
@@ -119,6 +119,12 @@ def key_held(ledger: Ledger, key: str, source_id: UUID, destination_id: UUID) ->
         )
         yield
         raise psycopg.Rollback(held)
+
+
+async def writes_that_wait(ledger: Ledger, count: int) -> None:
+    """Wait until so many writes wait for a key that is held."""
+    while ledger.value(COUNT_WAITING) < count:
+        await asyncio.sleep(0.01)
 
 
 class TestAccept:
@@ -238,8 +244,7 @@ class TestSecondWrite:
         async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
-                while ledger.value(COUNT_WAITING) < 1:
-                    await asyncio.sleep(0.01)
+                await writes_that_wait(ledger, 1)
                 beside = await accept_all(
                     intake, [ledger.request(source, destination, 1, key=f"k{n}") for n in range(3)]
                 )
@@ -252,14 +257,36 @@ class TestSecondWrite:
             with key_held(ledger, "held", source, destination):
                 requests = [ledger.request(source, destination, 1, key=key) for key in ("held", "k1", "k2")]
                 held = asyncio.create_task(intake.accept(requests[0]))
-                while ledger.value(COUNT_WAITING) < 1:
-                    await asyncio.sleep(0.01)
+                await writes_that_wait(ledger, 1)
                 waiting = [asyncio.create_task(intake.accept(request)) for request in requests[1:]]
                 while intake.room.transfers < len(requests):
                     await asyncio.sleep(0)
                 intake.stop()
                 assert not any(task.done() for task in waiting)
             assert codes(await asyncio.gather(held, *waiting)) == [None] * 3
+
+    async def test_a_write_leaves_what_is_beyond_its_share_to_the_next(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
+            with key_held(ledger, "held", source, destination):
+                held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
+                await writes_that_wait(ledger, 1)
+                await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(SHARE_MAX + 5)])
+                assert (sum(intake.figures.group_sizes.counts), intake.figures.group_sizes.total) == (2, SHARE_MAX + 5)
+            await held
+
+    async def test_the_last_that_may_begin_takes_all_that_waits(self, ledger: Ledger) -> None:
+        source, destination = ledger.wallet(), ledger.wallet()
+        async with intake_on(ledger, beside_min=1, own_pool=patient_pool(ledger)) as intake:
+            with key_held(ledger, "held", source, destination):
+                held: list[asyncio.Task[Acceptance]] = []
+                for count in (1, 2):
+                    request = ledger.request(source, destination, 1, key="held")
+                    held.append(asyncio.create_task(intake.accept(request)))
+                    await writes_that_wait(ledger, count)
+                await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(SHARE_MAX + 5)])
+                assert (sum(intake.figures.group_sizes.counts), intake.figures.group_sizes.total) == (1, SHARE_MAX + 5)
+            await asyncio.gather(*held)
 
 
 class TestTrouble:
