@@ -125,6 +125,8 @@ def _measured(report: Report) -> Iterable[str]:
     for one in report.faults:
         recovery = told(middle_and_most(one.recovery_seconds))
         yield f"{one.fault:>4} bit {one.times:,} times in {one.bites}; recovery alone {recovery}"
+        if one.last_error:
+            yield f"     the last error after it: {one.last_error}"
         yield from (f"{one.fault:>4} {trouble}" for trouble in one.troubles)
     yield from (f"     {name}: {count:,}" for name, count in sorted(report.sometimes.items()))
     yield from (f"     {growth}" for growth in report.growths)

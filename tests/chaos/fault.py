@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 
 from tests.chaos.world import World
 
+CALM_SECONDS = 1.0
+"""Between two steps of a schedule. What is asked for in it may still be under way when the next one bites."""
+
 
 class Need(Enum):
     """What a system has to be started with, for a fault to be possible later."""
@@ -29,7 +32,7 @@ class Measure(StrEnum):
     """Until what is accepted from then on ends again: from the end of a bite, if it has not measured that itself."""
 
     ERRORS = "errors_seconds"
-    """From the end of a bite until the last request was sent that met an error."""
+    """From the end of a bite until the last request was sent that met an error, and not that of the next bite."""
 
     ANSWERED_P99 = "answered_p99_seconds"
     """Of what was posted while it bit, and did not ask to wait."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from statistics import median
+from typing import Final, NamedTuple
 
 from tests.chaos.collect import Times
-from tests.chaos.fault import Bite, Measure
+from tests.chaos.fault import CALM_SECONDS, Bite, Measure
 from tests.chaos.history import SUBMITTING, Kind, Operation, Outcome
 from tests.load.figures import percentile
 
@@ -28,6 +29,7 @@ class OfFault:
         sent: Transfers and batches posted while it bit alone.
         refused: Of these, the ones that were refused; `unknown`: with an outcome that nobody knows.
         measured: What there was to measure, while it bit alone or right after.
+        last_error: What came last of what clients met after a bite alone, in words.
     """
 
     fault: str
@@ -41,6 +43,7 @@ class OfFault:
     refused: int
     unknown: int
     measured: dict[Measure, float]
+    last_error: str | None
     troubles: Sequence[str]
 
 
@@ -108,6 +111,7 @@ def _of(bites: Sequence[Bite], *, seen: Seen) -> OfFault:
         refused=sum(o.outcome is Outcome.FAILED for o in met),
         unknown=sum(o.outcome is Outcome.UNKNOWN for o in met),
         measured=_measured(alone, met=met, recovered=recovered, seen=seen),
+        last_error=_last_error(alone, seen=seen).words,
         troubles=[bite.trouble for bite in bites if bite.trouble],
     )
 
@@ -120,7 +124,7 @@ def _measured(
     if recovered and len(recovered) == len(alone):
         found[Measure.RECOVERY] = max(recovered)
     if alone:
-        found[Measure.ERRORS] = max(_errors_seconds(bite, seen=seen) for bite in alone)
+        found[Measure.ERRORS] = _last_error(alone, seen=seen).after_seconds
     if answered := [o.seconds for o in met if o.seconds is not None and not o.waits]:
         found[Measure.ANSWERED_P99] = percentile(answered, 0.99)
     if met:
@@ -155,17 +159,40 @@ def _ended_seconds(bite: Bite, *, seen: Seen) -> list[float]:
     return [(one.ended_at - one.accepted_at).total_seconds() for one in seen.times[first:last]]
 
 
-def _errors_seconds(bite: Bite, *, seen: Seen) -> float:
-    """Say how long after a bite, and before anything else bit, the last request was sent that met an error."""
-    next_seconds = min((b.began_seconds for b in seen.bites if b.began_seconds > bite.ended_seconds), default=inf)
+class _Error(NamedTuple):
+    after_seconds: float
+    words: str | None
+
+
+_NO_ERROR: Final = _Error(0.0, None)
+
+
+def _last_error(bites: Sequence[Bite], *, seen: Seen) -> _Error:
     return max(
-        (
-            operation.invoked_seconds - bite.ended_seconds
-            for operation in seen.operations
-            if _is_error(operation) and bite.ended_seconds < operation.invoked_seconds < next_seconds
-        ),
-        default=0.0,
+        (_error_after(bite, seen=seen) for bite in bites), key=lambda error: error.after_seconds, default=_NO_ERROR
     )
+
+
+def _error_after(bite: Bite, *, seen: Seen) -> _Error:
+    """Say how long after a bite the last request was sent that met an error, before anything else bit."""
+    next_seconds = min((b.began_seconds for b in seen.bites if b.began_seconds > bite.ended_seconds), default=inf)
+    errors = [
+        operation
+        for operation in seen.operations
+        if _is_error(operation)
+        and bite.ended_seconds < operation.invoked_seconds
+        # Whoever had just asked when the next bit met that: a table that is locked, say.
+        and (operation.invoked_seconds < next_seconds - CALM_SECONDS or _answered(operation) < next_seconds)
+    ]
+    if not errors:
+        return _NO_ERROR
+    last = max(errors, key=lambda operation: operation.invoked_seconds)
+    words = f"{last.kind} {last.number}, {last.seconds or inf:.2f} s: {last.status} {last.code or last.trouble}"
+    return _Error(last.invoked_seconds - bite.ended_seconds, words)
+
+
+def _answered(operation: Operation) -> float:
+    return inf if operation.answered_seconds is None else operation.answered_seconds
 
 
 def _is_error(operation: Operation) -> bool:

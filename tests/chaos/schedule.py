@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shared import clock
-from tests.chaos.fault import Bite, Bitten, Fault, Measure
+from tests.chaos.fault import CALM_SECONDS, Bite, Bitten, Fault, Measure
 from tests.chaos.recovery import await_recovery, standing
 from tests.chaos.world import World
 
@@ -17,7 +17,6 @@ TOGETHER = "F22"
 
 TOGETHER_COUNT = 4
 TOGETHER_STEPS = 8
-CALM_SECONDS = 1.0
 RECOVERY_SECONDS_MAX = 60.0
 """After which transfers that are accepted have to end again, on a machine that is busy with other things too."""
 

@@ -132,6 +132,17 @@ class TestMeasures:
         ]
         assert measured(Measure.ERRORS, operations=operations) == 4
 
+    def test_whoever_had_just_asked_when_something_else_bit_met_that(self) -> None:
+        operations = [
+            posted(112, took=0.5, status=503),
+            posted(119.5, took=5, status=503),
+            posted(119.8, took=9, status=None),
+        ]
+        assert measured(Measure.ERRORS, operations=operations) == 2
+
+    def test_whoever_waited_since_long_before_met_what_was_before(self) -> None:
+        assert measured(Measure.ERRORS, operations=[posted(117, took=7, status=503)]) == 7
+
     def test_no_error_after_it_is_none(self) -> None:
         assert measured(Measure.ERRORS, operations=[posted(105, status=503), posted(111)]) == 0
 
