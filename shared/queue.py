@@ -28,8 +28,12 @@ MESSAGE_VERSION: Final = 1
 
 KEY_PREFIX: Final = "hishab:"
 
-# A wake-up for a lane that was sent less than this ago and that no worker has taken yet stands for the next one too.
-AWAKE_MILLISECONDS: Final = 500
+# A wake-up that was sent less than this ago and that no worker has taken yet stands for the next one too.
+# For a lane longer than its worker stays with it: it takes no wake-up meanwhile, and one each half second would pile up
+# for as long as there is load (269 after five minutes). If it is lost, upkeep works the lane, and takes the flag away.
+LANE_AWAKE_MILLISECONDS: Final = 10_000
+# Nobody else takes this one's flag away.
+DELIVERIES_AWAKE_MILLISECONDS: Final = 500
 
 # After sending, what is wanted gathers for so long. The lane that was just woken looks for this long anyway (a worker
 # lingers for 20 ms), and each look at a flag costs accepting as much as three requests (one core, py-spy).
@@ -102,11 +106,16 @@ def _redis(broker_url: str, *, seconds_max: float) -> Redis:
 
 
 class WakeUp(NamedTuple):
-    """Says which task to run, in which queue, and for which lane if it is for one."""
+    """Says which task to run, in which queue, and for which lane if it is for one.
+
+    Attributes:
+        awake_milliseconds: How long one that no worker has taken stands for the next one.
+    """
 
     task: str
     queue: str
     lane: int | None
+    awake_milliseconds: int
 
     @property
     def flag(self) -> str:
@@ -114,12 +123,12 @@ class WakeUp(NamedTuple):
         return f"{KEY_PREFIX}awake:{self.queue}:{self.lane}"
 
 
-DELIVER: Final = WakeUp(DELIVER_TASK, WEBHOOKS_QUEUE, None)
+DELIVER: Final = WakeUp(DELIVER_TASK, WEBHOOKS_QUEUE, None, DELIVERIES_AWAKE_MILLISECONDS)
 
 
 def apply_in(lane: int) -> WakeUp:
     """Make the wake-up for a lane."""
-    return WakeUp(APPLY_TASK, LANES_QUEUE, lane)
+    return WakeUp(APPLY_TASK, LANES_QUEUE, lane, LANE_AWAKE_MILLISECONDS)
 
 
 @dataclass(slots=True)
@@ -143,15 +152,10 @@ class WakeUps:
     cannot be sent is dropped.
     """
 
-    def __init__(self, broker_url: str, *, awake_milliseconds: int = AWAKE_MILLISECONDS) -> None:
-        """Connect nowhere yet: the first wake-up does, so that a process may fork in between.
-
-        Args:
-            awake_milliseconds: How long one that no worker has taken stands for the next one.
-        """
+    def __init__(self, broker_url: str) -> None:
+        """Connect nowhere yet: the first wake-up does, so that a process may fork in between."""
         self._app = celery_app(broker_url, socket_timeout_seconds=0.5)
         self._flags = _redis(broker_url, seconds_max=0.5)
-        self._awake_milliseconds = awake_milliseconds
         self.figures: Final = WakeUpFigures()
         self._publish = crash_points.around("queue.publish", self._publish_now)
         self._wanted: set[WakeUp] = set()
@@ -176,7 +180,7 @@ class WakeUps:
         try:
             self._flags.delete(wake_up.flag)
         except RedisError as error:
-            # The flag goes by itself after half a second.
+            # The flag goes by itself, or with upkeep's next look at the lane.
             log.debug("wake_up.flag_not_cleared", error=str(error))
 
     def stop(self) -> None:
@@ -221,7 +225,7 @@ class WakeUps:
             self._wanted.clear()
 
     def _publish_now(self, wake_up: WakeUp) -> None:
-        if not self._flags.set(wake_up.flag, 1, nx=True, px=self._awake_milliseconds):
+        if not self._flags.set(wake_up.flag, 1, nx=True, px=wake_up.awake_milliseconds):
             self.figures.coalesced += 1
             return
         self._app.send_task(

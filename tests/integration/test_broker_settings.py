@@ -103,7 +103,7 @@ class TestNameSpace:
 
     def test_wake_ups_keep_to_it_too(self, broker_url: str) -> None:
         url = database(broker_url, 3)
-        wake_ups = WakeUps(url, awake_milliseconds=10_000)
+        wake_ups = WakeUps(url)
         _sent(wake_ups)
         wake_ups.stop()
         assert {key for key in self._keys(url) if not key.startswith(KEY_PREFIX)} == set()

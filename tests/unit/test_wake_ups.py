@@ -11,6 +11,7 @@ from fakeredis import FakeStrictRedis, TcpFakeServer
 from hishab.ports import LOOPBACK, free_ports
 from shared.queue import DELIVER, WakeUps, apply_in
 from tests.eventually import eventually
+from worker.lanes.apply import DRAIN_SECONDS_MAX
 
 NO_BROKER = "redis://127.0.0.1:1/0"
 
@@ -27,7 +28,7 @@ def broker() -> Generator[TcpFakeServer]:
 @pytest.fixture
 def wake_ups(broker: TcpFakeServer) -> Generator[WakeUps]:
     host, port = broker.server_address[:2]
-    wake_ups = WakeUps(f"redis://{host!s}:{port}/0", awake_milliseconds=60_000)
+    wake_ups = WakeUps(f"redis://{host!s}:{port}/0")
     yield wake_ups
     wake_ups.stop()
 
@@ -56,6 +57,15 @@ def test_many_for_a_lane_are_one_until_a_worker_has_it(broker: TcpFakeServer, wa
     wake_ups.received(apply_in(1))
     wake_ups.send(apply_in(1))
     eventually(lambda: len(messages(broker, "lanes")) == 2)
+
+
+def test_one_for_a_lane_stands_for_the_next_while_a_worker_stays_with_it(
+    broker: TcpFakeServer, wake_ups: WakeUps
+) -> None:
+    wake_ups.send(apply_in(1))
+    eventually(lambda: messages(broker, "lanes"))
+    left_milliseconds = FakeStrictRedis(server=broker.fake_server).pttl("hishab:awake:lanes:1")
+    assert left_milliseconds > 2 * 1_000 * DRAIN_SECONDS_MAX
 
 
 def test_one_lane_says_nothing_of_another(broker: TcpFakeServer, wake_ups: WakeUps) -> None:
