@@ -99,6 +99,7 @@ def _of(bites: Sequence[Bite], *, seen: Seen) -> OfFault:
     together = [bite for bite in bites if bite.together]
     met = [o for o in seen.posted if any(_during(o, bite) for bite in alone)]
     recovered = _recoveries(alone, seen=seen)
+    last_error = _last_error(alone, seen=seen)
     return OfFault(
         fault=bites[0].fault,
         bites=len(bites),
@@ -110,21 +111,21 @@ def _of(bites: Sequence[Bite], *, seen: Seen) -> OfFault:
         sent=len(met),
         refused=sum(o.outcome is Outcome.FAILED for o in met),
         unknown=sum(o.outcome is Outcome.UNKNOWN for o in met),
-        measured=_measured(alone, met=met, recovered=recovered, seen=seen),
-        last_error=_last_error(alone, seen=seen).words,
+        measured=_measured(alone, met=met, recovered=recovered, last_error=last_error, seen=seen),
+        last_error=last_error.words,
         troubles=[bite.trouble for bite in bites if bite.trouble],
     )
 
 
 def _measured(
-    alone: Sequence[Bite], *, met: Sequence[Operation], recovered: Sequence[float], seen: Seen
+    alone: Sequence[Bite], *, met: Sequence[Operation], recovered: Sequence[float], last_error: "_Error", seen: Seen
 ) -> dict[Measure, float]:
     """Measure what can be; every bite has to have recovered for its recovery to be one."""
     found: dict[Measure, float] = {}
     if recovered and len(recovered) == len(alone):
         found[Measure.RECOVERY] = max(recovered)
     if alone:
-        found[Measure.ERRORS] = _last_error(alone, seen=seen).after_seconds
+        found[Measure.ERRORS] = last_error.after_seconds
     if answered := [o.seconds for o in met if o.seconds is not None and not o.waits]:
         found[Measure.ANSWERED_P99] = percentile(answered, 0.99)
     if met:
