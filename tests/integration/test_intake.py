@@ -121,10 +121,14 @@ def key_held(ledger: Ledger, key: str, source_id: UUID, destination_id: UUID) ->
         raise psycopg.Rollback(held)
 
 
-async def writes_that_wait(ledger: Ledger, count: int) -> None:
-    """Wait until so many writes wait for a key that is held."""
+async def held_write(
+    intake: TransferIntake, request: TransferRequest, *, ledger: Ledger, count: int = 1
+) -> asyncio.Task[Acceptance]:
+    """Ask for a transfer whose key is held elsewhere; its write, the `count`th of such, waits for that from now on."""
+    held = asyncio.create_task(intake.accept(request))
     while ledger.value(COUNT_WAITING) < count:
         await asyncio.sleep(0.01)
+    return held
 
 
 class TestAccept:
@@ -243,8 +247,7 @@ class TestSecondWrite:
         source, destination = ledger.wallet(), ledger.wallet()
         async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
-                held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
-                await writes_that_wait(ledger, 1)
+                held = await held_write(intake, ledger.request(source, destination, 1, key="held"), ledger=ledger)
                 beside = await accept_all(
                     intake, [ledger.request(source, destination, 1, key=f"k{n}") for n in range(3)]
                 )
@@ -256,8 +259,7 @@ class TestSecondWrite:
         async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
                 requests = [ledger.request(source, destination, 1, key=key) for key in ("held", "k1", "k2")]
-                held = asyncio.create_task(intake.accept(requests[0]))
-                await writes_that_wait(ledger, 1)
+                held = await held_write(intake, requests[0], ledger=ledger)
                 waiting = [asyncio.create_task(intake.accept(request)) for request in requests[1:]]
                 while intake.room.transfers < len(requests):
                     await asyncio.sleep(0)
@@ -269,8 +271,7 @@ class TestSecondWrite:
         source, destination = ledger.wallet(), ledger.wallet()
         async with intake_on(ledger, beside_min=3, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
-                held = asyncio.create_task(intake.accept(ledger.request(source, destination, 1, key="held")))
-                await writes_that_wait(ledger, 1)
+                held = await held_write(intake, ledger.request(source, destination, 1, key="held"), ledger=ledger)
                 await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(SHARE_MAX + 5)])
                 assert (sum(intake.figures.group_sizes.counts), intake.figures.group_sizes.total) == (2, SHARE_MAX + 5)
             await held
@@ -279,11 +280,12 @@ class TestSecondWrite:
         source, destination = ledger.wallet(), ledger.wallet()
         async with intake_on(ledger, beside_min=1, own_pool=patient_pool(ledger)) as intake:
             with key_held(ledger, "held", source, destination):
-                held: list[asyncio.Task[Acceptance]] = []
-                for count in (1, 2):
-                    request = ledger.request(source, destination, 1, key="held")
-                    held.append(asyncio.create_task(intake.accept(request)))
-                    await writes_that_wait(ledger, count)
+                held = [
+                    await held_write(
+                        intake, ledger.request(source, destination, 1, key="held"), ledger=ledger, count=count
+                    )
+                    for count in (1, 2)
+                ]
                 await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(SHARE_MAX + 5)])
                 assert (sum(intake.figures.group_sizes.counts), intake.figures.group_sizes.total) == (1, SHARE_MAX + 5)
             await asyncio.gather(*held)
