@@ -294,7 +294,8 @@ class Intake(Generic[Request, Answer]):
         raise QueueUnavailable
 
     def _wake(self, answers: Sequence[Answer | Refused]) -> None:
-        sources = {source_id for a in answers if not isinstance(a, Refused) for source_id in a.fresh_source_ids}
+        accepted = [answer for answer in answers if not isinstance(answer, Refused)]
+        sources = (source_id for answer in accepted for source_id in answer.fresh_source_ids)
         for lane in {lane_of(source_id, lane_count=self._doors.lane_count) for source_id in sources}:
             self._doors.wake_lane(lane)
 

@@ -36,14 +36,14 @@ WAIT_LESS: LiteralString = "SET LOCAL lock_timeout = '200ms'"
 # Wallets by a stretch of their index that is read from its end, where the newest version is (docs/decisions/0033).
 # Arrays go over in binary (b): spelling them as text took half of the edge's time (both: docs/decisions/0014).
 FOUND: LiteralString = """
-SELECT earlier.id AS earlier_id,
-       earlier.fingerprint AS earlier_fingerprint,
-       source.id AS found_source_id,
-       source.currency AS source_currency,
+SELECT source.id AS found_source_id,
        destination.id AS found_destination_id,
        destination.owner_id AS destination_owner_id,
+       nextval('transfer_position') AS position,
+       source.currency AS source_currency,
        destination.currency AS destination_currency,
-       nextval('transfer_position') AS position
+       earlier.id AS earlier_id,
+       earlier.fingerprint AS earlier_fingerprint
 """
 
 LOOKED_UP: LiteralString = """
@@ -162,16 +162,16 @@ Verdict = Fresh | Replay | RequestRefused
 
 
 class Resolved(NamedTuple):
-    """What a request refers to, as far as it exists, and its place."""
+    """What a request refers to, as far as it exists, and its place: first what is kept of it once it is accepted."""
 
-    earlier_id: UUID | None
-    earlier_fingerprint: bytes | None
     source_id: UUID | None
-    source_currency: str | None
     destination_id: UUID | None
     destination_owner_id: UUID | None
-    destination_currency: str | None
     position: int
+    source_currency: str | None
+    destination_currency: str | None
+    earlier_id: UUID | None
+    earlier_fingerprint: bytes | None
 
 
 async def wait_less(tx: AsyncConnection) -> None:

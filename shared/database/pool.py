@@ -91,25 +91,23 @@ class Pool:
             NoConnectionError: None could be had in five seconds.
         """
         until_seconds = asyncio.get_running_loop().time() + POOL_SECONDS_MAX
-        async with self._place(until_seconds):
+        await self._take_place(until_seconds)
+        try:
             connection = await self._kept() or await self._made(until_seconds)
             try:
                 yield connection
             finally:
                 await self._keep(connection)
+        finally:
+            self._places.release()
 
-    @asynccontextmanager
-    async def _place(self, until_seconds: float) -> AsyncGenerator[None]:
+    async def _take_place(self, until_seconds: float) -> None:
         try:
             async with asyncio.timeout_at(until_seconds):
                 await self._places.acquire()
         except TimeoutError as error:
             message = "all connections are in use"
             raise NoConnectionError(message) from error
-        try:
-            yield
-        finally:
-            self._places.release()
 
     async def _kept(self) -> AsyncConnection | None:
         """Take out one that still answers. Once one does not, none is trusted that it was kept with."""

@@ -69,9 +69,9 @@ class Accepted(NamedTuple):
     replayed: bool
 
     @property
-    def fresh_source_ids(self) -> frozenset[UUID]:
+    def fresh_source_ids(self) -> Sequence[UUID]:
         """Name the wallets whose lanes have more work now."""
-        return frozenset() if self.replayed else frozenset({self.transfer.source_wallet_id})
+        return () if self.replayed else (self.transfer.source_wallet_id,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
