@@ -79,6 +79,10 @@ LARGER_BODY_BYTES_MAX: Final = {"/v1/wallets": 1024 * 1024, "/v1/transfer-batche
 
 STOP_SECONDS_MAX: Final = 10
 
+IDLE_SECONDS_MAX: Final = 75
+"""How long a connection may be idle: longer than callers keep one (httpx 5 s), and the proxies before us (AWS 60 s).
+Whoever sends into one that is being closed gets no answer, and does not know what became of the transfer."""
+
 ROUTERS: Final = (
     token_routes.router,
     user_routes.router,
@@ -144,6 +148,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         http=HttpProtocol,
+        timeout_keep_alive=IDLE_SECONDS_MAX,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
     )
     parts: Parts = app.state.parts

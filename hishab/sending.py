@@ -23,7 +23,7 @@ TIMEOUT = httpx2.Timeout(30.0, connect=5.0, pool=None)
 """Longer than the server holds an answer back (25 s), or is silent in a stream (15 s)."""
 
 KEEP_ALIVE_SECONDS = 3.0
-"""Below the 5 s after which uvicorn closes an idle connection, so that we seldom send into a closing one."""
+"""Below what servers and proxies keep an idle connection for (some 5 s), so that we seldom send into a closing one."""
 
 LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 IDEMPOTENCY_KEY = "Idempotency-Key"

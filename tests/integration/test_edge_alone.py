@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -9,6 +11,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from shared import clock
 from shared.database.acceptance import accept
 from shared.database.connections import AUDIT, connect_async
 from shared.database.key_registration import register_key
@@ -22,6 +25,10 @@ from tests.eventually import eventually
 from tests.ledger import CURRENCY, Ledger
 
 BACKLOG_MAX: Final = 3
+
+KEPT_SECONDS: Final = 5
+"""As httpx keeps an idle connection, and uvicorn too unless it is told otherwise."""
+
 REPLAYED: Final = "Idempotent-Replayed"
 LIMITED_KEY: Final = f"{KEY_PREFIX}limited"
 
@@ -63,6 +70,16 @@ def fill(http: httpx2.Client, body: object) -> None:
     refused = eventually(lambda: next((a for a in [send(http, body, key=next(keys))] if a.status_code != 202), None))
     assert refused is not None
     problem_in(refused, status=503, code="queue_unavailable")
+
+
+def test_keeps_an_idle_connection_for_longer_than_its_caller_does(edge: Edge) -> None:
+    with closing(HTTPConnection(edge.url.removeprefix("http://"), timeout=60)) as kept:
+        kept.request("GET", "/livez")
+        assert kept.getresponse().read()
+        # Whoever sends at the end of that time must not meet a connection that is being closed.
+        clock.pause(KEPT_SECONDS + 1)
+        kept.request("GET", "/livez")
+        assert kept.getresponse().status == 200
 
 
 class TestFullQueue:
