@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from shared.database.arrays import UuidArray
 from shared.domain.transfer import Transfer
 from shared.domain.webhook import Endpoint
 
@@ -16,7 +17,7 @@ from shared.domain.webhook import Endpoint
 READ_ENDPOINTS: LiteralString = """
 SELECT id, owner_id, event_types
 FROM webhook_endpoints
-WHERE owner_id = ANY(%(owner_ids)s) AND deleted_at IS NULL AND disabled_at IS NULL
+WHERE owner_id = ANY(%(owner_ids)b) AND deleted_at IS NULL AND disabled_at IS NULL
 ORDER BY id
 """
 
@@ -24,7 +25,7 @@ READ_TRANSFERS: LiteralString = """
 SELECT id, owner_id, destination_owner_id, source_wallet_id, destination_wallet_id, amount AS amount_minor, currency,
        reference, note, metadata, position, created_at
 FROM transfers
-WHERE id = ANY(%(ids)s)
+WHERE id = ANY(%(ids)b)
 """
 
 COPY_DELIVERIES: LiteralString = """
@@ -47,13 +48,13 @@ class NewDelivery(NamedTuple):
 def read_endpoints(tx: Connection, owner_ids: Collection[UUID]) -> list[Endpoint]:
     """Read who listens to what happens to these owners' wallets."""
     with tx.cursor(row_factory=class_row(Endpoint)) as cursor:
-        return cursor.execute(READ_ENDPOINTS, {"owner_ids": list(owner_ids)}).fetchall()
+        return cursor.execute(READ_ENDPOINTS, {"owner_ids": UuidArray(owner_ids)}).fetchall()
 
 
 def read_transfers(tx: Connection, transfer_ids: Sequence[UUID]) -> dict[UUID, Transfer]:
     """Read what was asked, for telling somebody about it."""
     with tx.cursor(row_factory=class_row(Transfer)) as cursor:
-        rows = cursor.execute(READ_TRANSFERS, {"ids": list(transfer_ids)}).fetchall()
+        rows = cursor.execute(READ_TRANSFERS, {"ids": UuidArray(transfer_ids)}).fetchall()
     return {transfer.id: transfer for transfer in rows}
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row, tuple_row
 
+from shared.database.arrays import BigintArray, TextArray, UuidArray
 from shared.domain.apply import Entry, QueuedTransfer, WalletState
 from shared.domain.histogram import Histogram
 
@@ -75,7 +76,7 @@ CROSS JOIN LATERAL (
 # read all of an index instead, and with it every version that an open snapshot keeps.
 UPDATE_WALLETS: LiteralString = """
 UPDATE wallets SET balance = changed.balance, entry_count = changed.entry_count
-FROM unnest(%(places)s::text[]::tid[], %(balances)b::bigint[], %(entry_counts)b::bigint[])
+FROM unnest(%(places)b::text[]::tid[], %(balances)b::bigint[], %(entry_counts)b::bigint[])
      AS changed (place, balance, entry_count)
 WHERE wallets.ctid = changed.place
 """
@@ -268,7 +269,7 @@ def count_attempt(tx: Connection, row: QueueRow, *, lane: int) -> None:
 def lock_wallets(tx: Connection, wallet_ids: Collection[UUID]) -> LockedWallets:
     """Lock wallets in order of id until the transaction ends, and return what they hold."""
     with tx.cursor(binary=True, row_factory=tuple_row) as cursor:
-        rows = cursor.execute(LOCK_WALLETS, {"ids": list(wallet_ids)}).fetchall()
+        rows = cursor.execute(LOCK_WALLETS, {"ids": UuidArray(wallet_ids)}).fetchall()
     return LockedWallets(
         states={wallet_id: WalletState(balance, floor, count) for wallet_id, balance, floor, count, *_ in rows},
         owners={wallet_id: owner_id for wallet_id, _, _, _, owner_id, _ in rows},
@@ -288,8 +289,14 @@ def write_wallets(tx: Connection, changed: Mapping[UUID, WalletState], *, places
     if not changed:
         return
     states = changed.values()
-    columns = {"balances": [s.balance_minor for s in states], "entry_counts": [s.entry_count for s in states]}
-    written = tx.execute(UPDATE_WALLETS, {"places": [places[wallet_id] for wallet_id in changed], **columns})
+    written = tx.execute(
+        UPDATE_WALLETS,
+        {
+            "places": TextArray([places[wallet_id] for wallet_id in changed]),
+            "balances": BigintArray([state.balance_minor for state in states]),
+            "entry_counts": BigintArray([state.entry_count for state in states]),
+        },
+    )
     assert written.rowcount == len(changed), "a row that is locked stays where it is"
 
 
@@ -326,7 +333,8 @@ def delete_applied(tx: Connection, rows: Sequence[QueueRow], *, lane: int) -> No
     Raises:
         QueueChangedError: Somebody else took one of them.
     """
-    deleted = tx.execute(DELETE_APPLIED, {"lane": lane, "positions": [row.position for row in rows]}).rowcount
+    positions = BigintArray([row.position for row in rows])
+    deleted = tx.execute(DELETE_APPLIED, {"lane": lane, "positions": positions}).rowcount
     if deleted != len(rows):
         raise QueueChangedError
 

@@ -306,18 +306,14 @@ def _events(
             failure_code=outcome.failure_code,
             defect=stay.defect if outcome.failure_code is FailureCode.UNPROCESSABLE else None,
             created_at=at,
-            owner_id=owners[row.source_wallet_id],
-            destination_owner_id=_told_payee(row, outcome, owners=owners),
+            owner_id=payer_id,
+            # Who else is told of it: the payee, of a success, if that is not the payer.
+            destination_owner_id=payee_id if outcome.failure_code is None and payee_id != payer_id else None,
             position=row.position,
         )
         for number, (row, outcome) in enumerate(decided, start=lane.event_number + 1)
+        for payer_id, payee_id in [(owners[row.source_wallet_id], owners[row.destination_wallet_id])]
     ]
-
-
-def _told_payee(row: ledger.QueueRow, outcome: Outcome, *, owners: Mapping[UUID, UUID]) -> UUID | None:
-    """Say who else is told of it: the payee, of a success, if that is not the payer."""
-    payee_id = owners[row.destination_wallet_id]
-    return payee_id if outcome.failure_code is None and payee_id != owners[row.source_wallet_id] else None
 
 
 def _owe(
