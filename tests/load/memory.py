@@ -39,8 +39,9 @@ SELECT 1, position, id, source_wallet_id, destination_wallet_id, amount, created
 def measure(stage: Stage) -> Mapping[str, float]:
     """S13: the most that one of the worker's processes held, and whether it grew."""
     with stage.fresh_system() as system:
-        _fill(stage, system)
+        # Before there is any work: a start waits until the worker has nothing to do.
         system.start("lanes")
+        _fill(stage, system)
         with endings_in(system.database_url) as endings:
             before = endings.count
             system.wake(1)
