@@ -162,7 +162,7 @@ Verdict = Fresh | Replay | RequestRefused
 
 
 class Resolved(NamedTuple):
-    """What a request refers to, as far as it exists, and its place: first what is kept of it once it is accepted."""
+    """What a request refers to, as far as it exists, and its place; first the fields of `Fresh`, in its order."""
 
     source_id: UUID | None
     destination_id: UUID | None
@@ -294,7 +294,7 @@ async def _read_records(tx: AsyncConnection, transfer_ids: Collection[UUID]) -> 
     if not transfer_ids:
         return {}
     async with tx.cursor(row_factory=class_row(Transfer)) as cursor:
-        await cursor.execute(READ_RECORDS, {"ids": list(transfer_ids)})
+        await cursor.execute(READ_RECORDS, {"ids": UuidArray(transfer_ids)})
         return {transfer.id: transfer for transfer in await cursor.fetchall()}
 
 

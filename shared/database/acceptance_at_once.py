@@ -62,7 +62,7 @@ queued AS (
 SELECT found_source_id, found_destination_id, destination_owner_id, position, source_currency, destination_currency,
        earlier_id, earlier_fingerprint,
        position IN (SELECT accepted.position FROM accepted) AS is_accepted,
-       -- The same for all. To read it from one more row takes as long as an id.
+       -- The same for all, so it is read once.
        CASE WHEN n = 1 THEN statement_timestamp() END
 FROM resolved
 ORDER BY n
@@ -104,6 +104,7 @@ def _ending(
 ) -> Acceptance | None:
     if created_at is not None:
         # The statement has judged it already.
-        return Accepted(transfer_of(request, Fresh._make(found[:4]), created_at=created_at), replayed=False)
+        fresh = Fresh._make(found[: len(Fresh._fields)])
+        return Accepted(transfer_of(request, fresh, created_at=created_at), replayed=False)
     verdict = judge_one(request, Resolved._make(found), is_full=is_full)
     return Refused(reason=verdict) if isinstance(verdict, RequestRefused) else None
