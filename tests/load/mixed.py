@@ -2,10 +2,9 @@
 
 import random
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 
 from shared.clock import monotonic_seconds
 from tests.load.checker import Sent
@@ -14,7 +13,7 @@ from tests.load.figures import percentile, slope_per_minute
 from tests.load.generator import Answer, Job
 from tests.load.over_http import BATCHES, CONNECTIONS, TRANSFERS
 from tests.load.payments import Payment, payments
-from tests.load.stage import Stage
+from tests.load.stage import Stage, answered
 from tests.load.system import EVERYTHING, System, memory_mb
 
 BATCH_SHARE = 0.2
@@ -22,10 +21,11 @@ BATCH = 20
 REPLAYED_SHARE = 0.05
 REPLAYED_WITHIN = 1_000
 HOT_SHARE = 0.5
-LOAD_SHARE = 0.4
-"""Of the singles a second that the system takes at most."""
+LOAD_SHARE = 0.5
+"""Of the requests a second, of all these kinds, that the system takes and applies at most. As S8's of S5."""
 
-PROBE_SECONDS = 3.0
+PROBE_SECONDS = 5.0
+PROBE_REQUESTS = 20_000
 LOOK_SECONDS = 1.0
 SETTLED_SHARE = 1 / 3
 """From here on memory is looked at: before, a process that has just started fills its caches."""
@@ -72,7 +72,7 @@ def measure(stage: Stage, *, seconds: float) -> Mapping[str, float]:
     """Load for so long, at a rate that leaves room; count errors, watch memory, take the latency of answers."""
     system = stage.system(*EVERYTHING)
     per_second = _probed_per_second(stage, system) * LOAD_SHARE
-    requests = _requests(stage, count=int(per_second * seconds))
+    requests = _requests(stage, label="mixed", count=int(per_second * seconds))
     job = Job(
         server=system.server,
         requests=[request.rendered(system) for request in requests],
@@ -83,7 +83,7 @@ def measure(stage: Stage, *, seconds: float) -> Mapping[str, float]:
         before = endings.count
         answers = stage.generate(job)
         accepted = [answer for answer in answers if answer.status == 202]
-        found.sent.extend(sent for answer in accepted for sent in requests[answer.place].sent(answer))
+        found.sent.extend(_sent(requests, accepted))
         endings.await_count(before + len({sent.transfer_id for sent in found.sent}))
     waited_ms = [1_000 * (answer.answered_seconds - answer.intended_seconds) for answer in answers]
     return {
@@ -108,20 +108,24 @@ def problems(figures: Mapping[str, float]) -> list[str]:
 
 
 def _probed_per_second(stage: Stage, system: System) -> float:
-    planned = list(islice(payments(stage.wallets, label="probe"), 20_000))
-    requests = [system.server.post(TRANSFERS, payment.body(), key=payment.key) for payment in planned]
+    requests = _requests(stage, label="mixed-probe", count=PROBE_REQUESTS)
+    job = Job(
+        server=system.server,
+        requests=[request.rendered(system) for request in requests],
+        connections=CONNECTIONS,
+        seconds_max=PROBE_SECONDS,
+    )
     with endings_in(system.database_url) as endings:
         before = endings.count
-        job = Job(server=system.server, requests=requests, connections=CONNECTIONS, seconds_max=PROBE_SECONDS)
-        answers = stage.generate(job)
-        ended_seconds = endings.await_count(before + len(answers))
+        answers = answered(stage, job)
+        ended_seconds = endings.await_count(before + len({sent.transfer_id for sent in _sent(requests, answers)}))
     return len(answers) / (ended_seconds - min(answer.sent_seconds for answer in answers))
 
 
-def _requests(stage: Stage, *, count: int) -> list[Request]:
-    chance = random.Random("mixed")
-    spread = payments(stage.wallets, label="mixed")
-    hot = payments(stage.wallets, label="mixed-hot", into=stage.wallets.hot)
+def _requests(stage: Stage, *, label: str, count: int) -> list[Request]:
+    chance = random.Random(label)
+    spread = payments(stage.wallets, label=label)
+    hot = payments(stage.wallets, label=f"{label}-hot", into=stage.wallets.hot)
     requests: list[Request] = []
     for _ in range(count):
         if requests and chance.random() < REPLAYED_SHARE:
@@ -131,6 +135,10 @@ def _requests(stage: Stage, *, count: int) -> list[Request]:
         planned = [next(hot if chance.random() < HOT_SHARE else spread) for _ in range(BATCH if is_batch else 1)]
         requests.append(Request(payments=planned, is_batch=is_batch))
     return requests
+
+
+def _sent(requests: Sequence[Request], answers: Iterable[Answer]) -> list[Sent]:
+    return [sent for answer in answers for sent in requests[answer.place].sent(answer)]
 
 
 @contextmanager
