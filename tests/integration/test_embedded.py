@@ -31,6 +31,14 @@ class TestPostgres:
         with psycopg.connect(postgres.url) as connection:
             assert connection.execute(asked).fetchone() == ("127.0.0.1", "")
 
+    @pytest.mark.parametrize(("machine_mb", "shared"), [(2_048, "512MB"), (65_536, "1024MB")])
+    def test_keeps_a_quarter_of_the_memory_and_no_more_than_it_needs(
+        self, postgres: PrivatePostgres, monkeypatch: pytest.MonkeyPatch, machine_mb: int, shared: str
+    ) -> None:
+        sizes = {"SC_PAGE_SIZE": 4_096, "SC_PHYS_PAGES": machine_mb * 256}
+        monkeypatch.setattr("os.sysconf", sizes.__getitem__)
+        assert f"shared_buffers={shared}" in postgres.part.command
+
     def test_begins_anew_where_the_making_of_its_data_was_killed(self, postgres: PrivatePostgres) -> None:
         with TemporaryDirectory(prefix="hishab-tests-") as place:
             Path(place).chmod(0o711)
