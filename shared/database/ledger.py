@@ -315,16 +315,22 @@ def write_entries(tx: Connection, entries: Sequence[Entry], *, at: datetime) -> 
             copy.write_row((*entry, at))
 
 
-def write_events(tx: Connection, events: Iterable[Event]) -> None:
-    """Write down what happened.
+def write_events(tx: Connection, events: Iterable[Event]) -> list[Event]:
+    """Write down what happened, and return it.
+
+    Args:
+        events: Drawn one by one: each is made while PostgreSQL works on those before.
 
     Raises:
         psycopg.errors.UniqueViolation: One of the transfers has ended before (G2, G7).
     """
     with tx.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
         copy.set_types(EVENT_TYPES)
+        written: list[Event] = []
         for event in events:
             copy.write_row(event)
+            written.append(event)
+    return written
 
 
 def delete_applied(tx: Connection, rows: Sequence[QueueRow], *, lane: int) -> None:

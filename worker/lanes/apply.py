@@ -1,6 +1,6 @@
 """Apply what waits in a lane: take it, read its head, decide, write, commit; and go on until it is empty."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -270,9 +270,10 @@ def _apply_batch(stay: _Stay, *, limit: int, decide: Callable[..., Applied] | No
         applied = (decide or stay.holder.decide)([row.transfer for row in rows], wallets=wallets.states)
         at = max(max(row.read_at, row.accepted_at) for row in rows)
         ledger.write_wallets(stay.connection, applied.changed_wallets, places=wallets.places)
-        events = _events(stay, zip(rows, applied.outcomes, strict=True), lane=lane, owners=wallets.owners, at=at)
         ledger.write_entries(stay.connection, applied.entries, at=at)
-        ledger.write_events(stay.connection, events)
+        decided = zip(rows, applied.outcomes, strict=True)
+        # Made while they are written: PostgreSQL and Python work at once.
+        events = ledger.write_events(stay.connection, _events(stay, decided, lane=lane, owners=wallets.owners, at=at))
         owed = tells and _owe(stay.connection, events, endpoints=endpoints, at=at)
         ledger.delete_applied(stay.connection, rows, lane=stay.lane)
         durations = _durations(rows, since_read_seconds=clock.monotonic_seconds() - read_seconds)
@@ -294,8 +295,8 @@ def _events(
     lane: ledger.TakenLane,
     owners: Mapping[UUID, UUID],
     at: datetime,
-) -> list[ledger.Event]:
-    return [
+) -> Generator[ledger.Event]:
+    return (
         ledger.Event(
             id=new_id(),
             lane=lane.lane,
@@ -313,7 +314,7 @@ def _events(
         )
         for number, (row, outcome) in enumerate(decided, start=lane.event_number + 1)
         for payer_id, payee_id in [(owners[row.source_wallet_id], owners[row.destination_wallet_id])]
-    ]
+    )
 
 
 def _owe(
