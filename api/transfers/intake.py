@@ -102,6 +102,7 @@ class Doors:
 
 class _Waiting(NamedTuple, Generic[Request, Answer]):
     request: Request
+    transfers: int
     body_bytes: int
     answer: asyncio.Future[Answer | Refused]
 
@@ -154,11 +155,12 @@ class Intake(Generic[Request, Answer]):
         Args:
             body_bytes: The size of what was received, which stays in memory until it is answered.
         """
-        if not self.room.take(owner_id=request.owner_id, transfers=request.transfer_count, body_bytes=body_bytes):
+        transfers = request.transfer_count
+        if not self.room.take(owner_id=request.owner_id, transfers=transfers, body_bytes=body_bytes):
             self.figures.count_refused(QueueUnavailable())
             return Refused(reason=QueueUnavailable())
         answer: asyncio.Future[Answer | Refused] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(request=request, body_bytes=body_bytes, answer=answer))
+        self._waiting.append(_Waiting(request, transfers, body_bytes, answer))
         if self._may_write():
             self._changed.set()
         return await answer
@@ -194,10 +196,10 @@ class Intake(Generic[Request, Answer]):
         is_last = len(self._writes) == self._writes_max - 1
         transfers_max = self._group_max if is_last else SHARE_MAX
         group = [self._waiting.popleft()]
-        transfers = group[0].request.transfer_count
-        while self._waiting and transfers + self._waiting[0].request.transfer_count <= transfers_max:
+        transfers = group[0].transfers
+        while self._waiting and transfers + self._waiting[0].transfers <= transfers_max:
             group.append(self._waiting.popleft())
-            transfers += group[-1].request.transfer_count
+            transfers += group[-1].transfers
         return group
 
     async def _answer(self, group: Sequence[_Waiting[Request, Answer]]) -> None:
@@ -205,13 +207,11 @@ class Intake(Generic[Request, Answer]):
         began_seconds = clock.monotonic_seconds()
         answers = await self._settle([w.request for w in group], write=write)
         self.figures.write_seconds.add([clock.monotonic_seconds() - began_seconds])
-        self.figures.group_sizes.add([sum(w.request.transfer_count for w in group)])
+        self.figures.group_sizes.add([sum(w.transfers for w in group)])
         for waiting, answer in zip(group, answers, strict=True):
-            self._count(answer, transfers=waiting.request.transfer_count)
+            self._count(answer, transfers=waiting.transfers)
             self.room.give_back(
-                owner_id=waiting.request.owner_id,
-                transfers=waiting.request.transfer_count,
-                body_bytes=waiting.body_bytes,
+                owner_id=waiting.request.owner_id, transfers=waiting.transfers, body_bytes=waiting.body_bytes
             )
             if waiting.answer.done():
                 continue

@@ -8,10 +8,17 @@ SHARES: Final = 4
 """One owner may have one of them, so that the rest of the room is left to the others."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Taken:
+    """What is taken of so much."""
+
+    transfers_max: int
+    bytes_max: int
     transfers: int = 0
     body_bytes: int = 0
+
+    def leaves_room_for(self, transfers: int, body_bytes: int) -> bool:
+        return self.transfers + transfers <= self.transfers_max and self.body_bytes + body_bytes <= self.bytes_max
 
 
 class Room:
@@ -21,7 +28,7 @@ class Room:
         """Begin empty."""
         self.transfers_max: Final = transfers_max
         self.bytes_max: Final = bytes_max
-        self._all = _Taken()
+        self._all = _Taken(transfers_max=transfers_max, bytes_max=bytes_max)
         # Of those alone who have something waiting, so never more than there are requests.
         self._by_owner: dict[UUID, _Taken] = {}
 
@@ -42,12 +49,13 @@ class Room:
         is room: a limit below the size of one batch delays batches and never shuts them out.
         """
         taken = self._by_owner.get(owner_id)
-        if taken is not None and not self._fits(taken, transfers=transfers, body_bytes=body_bytes, shares=SHARES):
+        if taken is not None and not taken.leaves_room_for(transfers, body_bytes):
             return False
-        if self._by_owner and not self._fits(self._all, transfers=transfers, body_bytes=body_bytes):
+        if self._by_owner and not self._all.leaves_room_for(transfers, body_bytes):
             return False
         if taken is None:
-            taken = self._by_owner[owner_id] = _Taken()
+            taken = _Taken(transfers_max=self.transfers_max // SHARES, bytes_max=self.bytes_max // SHARES)
+            self._by_owner[owner_id] = taken
         for counted in (taken, self._all):
             counted.transfers += transfers
             counted.body_bytes += body_bytes
@@ -63,9 +71,3 @@ class Room:
         assert taken.body_bytes >= 0
         if taken.transfers == 0:
             del self._by_owner[owner_id]
-
-    def _fits(self, taken: _Taken, *, transfers: int, body_bytes: int, shares: int = 1) -> bool:
-        return (
-            taken.transfers + transfers <= self.transfers_max // shares
-            and taken.body_bytes + body_bytes <= self.bytes_max // shares
-        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
@@ -69,6 +69,9 @@ ORDER BY n
 """
 )
 
+IS_ACCEPTED: Final = len(Resolved._fields)
+"""Its place in a row: right behind what the request refers to."""
+
 
 async def accept_at_once(
     connection: AsyncConnection, requests: Sequence[TransferRequest], *, lane_count: int, is_full: bool
@@ -94,17 +97,15 @@ async def accept_at_once(
         rows = await cursor.fetchall()
     created_at: datetime = rows[0][-1]
     return [
-        _ending(request, found, created_at=created_at if is_accepted else None, is_full=is_full)
-        for request, (*found, is_accepted, _) in zip(requests, rows, strict=True)
+        _ending(request, row, created_at=created_at, is_full=is_full)
+        for request, row in zip(requests, rows, strict=True)
     ]
 
 
-def _ending(
-    request: TransferRequest, found: Sequence[Any], *, created_at: datetime | None, is_full: bool
-) -> Acceptance | None:
-    if created_at is not None:
+def _ending(request: TransferRequest, row: Sequence[Any], *, created_at: datetime, is_full: bool) -> Acceptance | None:
+    if row[IS_ACCEPTED]:
         # The statement has judged it already.
-        fresh = Fresh._make(found[: len(Fresh._fields)])
+        fresh = Fresh._make(row[: len(Fresh._fields)])
         return Accepted(transfer_of(request, fresh, created_at=created_at), replayed=False)
-    verdict = judge_one(request, Resolved._make(found), is_full=is_full)
+    verdict = judge_one(request, Resolved._make(row[:IS_ACCEPTED]), is_full=is_full)
     return Refused(reason=verdict) if isinstance(verdict, RequestRefused) else None
