@@ -79,6 +79,7 @@ def measure(stage: Stage, *, seconds: float) -> Mapping[str, float]:
         connections=CONNECTIONS,
         per_second=per_second,
     )
+    stage.settle()
     with stage.checked(system) as found, endings_in(system.database_url) as endings, _watched(system) as memory:
         before = endings.count
         answers = stage.generate(job)
