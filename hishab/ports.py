@@ -14,9 +14,15 @@ PORTS: Final = range(20_000, 32_000)
 STRIDE: Final = 8
 TRIES_MAX: Final = 200
 
+# What this process has found is its own until it ends: others look for ports while its servers start. Held as UDP,
+# whose ports are not TCP's, so that its servers may have them; whoever ends lets go of them, however they end.
+_held: Final[dict[int, socket.socket]] = {}
+
 
 def free_ports(*hosts: str, but: int = 0) -> list[int]:
     """Return a port for each host, all different and none of them `but`, that nobody listens on just now.
+
+    No other process is given them as long as this one lives.
 
     Raises:
         OSError: A host is no address of this machine, or there are no such ports.
@@ -25,7 +31,7 @@ def free_ports(*hosts: str, but: int = 0) -> list[int]:
     candidates = (PORTS[(first + step) % len(PORTS)] for step in range(TRIES_MAX))
     found: list[int] = []
     for port in candidates:
-        if port != but and is_free(port, host=hosts[len(found)]):
+        if port != but and is_free(port, host=hosts[len(found)]) and _hold(port):
             found.append(port)
         if len(found) == len(hosts):
             return found
@@ -48,4 +54,18 @@ def is_free(port: int, *, host: str = LOOPBACK) -> bool:
             if error.errno == errno.EADDRINUSE:
                 return False
             raise
+    return True
+
+
+def _hold(port: int) -> bool:
+    """Keep a port for this process; say whether no other has it."""
+    if port in _held:
+        return True
+    holding = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        holding.bind((LOOPBACK, port))
+    except OSError:
+        holding.close()
+        return False
+    _held[port] = holding
     return True

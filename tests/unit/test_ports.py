@@ -1,5 +1,6 @@
 """Ports of ours are free, and stay so while their server restarts."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -47,6 +48,15 @@ def test_processes_that_start_together_find_different_ports() -> None:
         processes = [running.enter_context(subprocess.Popen(find, stdout=subprocess.PIPE)) for _ in range(8)]
         found = [port for process in processes for port in process.communicate()[0].split()]
     assert len(set(found)) == len(found) == 24
+
+
+def test_a_port_that_was_found_is_given_to_no_other_process() -> None:
+    found = free_ports(LOOPBACK, LOOPBACK)
+    # One that begins to look at the same place, as whoever comes as many processes later does.
+    find = f"import os; os.getpid = lambda: {os.getpid()}; from hishab.ports import *; print(*free_ports(LOOPBACK))"
+    others = subprocess.run([sys.executable, "-c", find], capture_output=True, text=True, check=True).stdout
+    assert int(others) not in found
+    assert free_ports(LOOPBACK, LOOPBACK) == found
 
 
 def test_ports_of_ours_are_none_that_outgoing_connections_get() -> None:
