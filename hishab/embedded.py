@@ -29,11 +29,7 @@ POSTGRES_STOP_SECONDS_MAX: Final = 60.0
 INITDB_SECONDS_MAX: Final = 120.0
 
 SHARED_BUFFERS_MB_MAX: Final = 1024
-"""What PostgreSQL takes only as its tables grow. With five million transfers, accepting came to 0.6 of what it is in
-empty ones with 128 MB, and to 0.8 with this. Source: docs/decisions/0041."""
-
-SHARED_BUFFERS_SHARE: Final = 1 / 4
-"""Of the machine's memory. Source: PostgreSQL's documentation, 19.4."""
+"""What PostgreSQL takes only as its tables grow. Source: docs/decisions/0041."""
 
 BROKER_BINARY_VARIABLE: Final = "HISHAB_BROKER_BINARY"
 
@@ -67,7 +63,8 @@ class PrivatePostgres:
             "listen_addresses": LOOPBACK,
             "port": self.port,
             "unix_socket_directories": "",
-            "shared_buffers": f"{_shared_buffers_mb()}MB",
+            # A quarter of what there is, as PostgreSQL's documentation advises.
+            "shared_buffers": f"{min(machine_memory_mb() // 4, SHARED_BUFFERS_MB_MAX)}MB",
             **self.settings,
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -130,9 +127,9 @@ class PrivatePostgres:
         return getpwnam(tether.NOBODY).pw_uid if self.program.identity is Identity.NOBODY else os.geteuid()
 
 
-def _shared_buffers_mb() -> int:
-    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return min(int(memory_mb * SHARED_BUFFERS_SHARE), SHARED_BUFFERS_MB_MAX)
+def machine_memory_mb() -> int:
+    """Say how much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ LOOPBACK: Final = "127.0.0.1"
 # Below what Linux (from 32768) and macOS (from 49152) give to outgoing connections: while a server restarts, its port
 # must not become some client's, least of all that of a client knocking at it, which TCP would connect to itself.
 PORTS: Final = range(20_000, 32_000)
-# Each process begins at a place of its own, so that two that start together do not both find the same port free.
+# Each process begins at a place of its own, so that it need not look past what all the others have found.
 STRIDE: Final = 8
 TRIES_MAX: Final = 200
 

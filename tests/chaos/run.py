@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hishab.embedded import machine_memory_mb
 from shared import clock
 from tests.chaos.bounds import Footprint, grown
 from tests.chaos.collect import collect, times
@@ -193,5 +194,9 @@ def _never_together(bites: Sequence[Bite]) -> list[str]:
 
 
 def _machine() -> Mapping[str, object]:
-    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return {"processor": cpu(), "cores": os.cpu_count(), "memory in MB": memory_mb, "python": platform.python_version()}
+    return {
+        "processor": cpu(),
+        "cores": os.cpu_count(),
+        "memory in MB": machine_memory_mb(),
+        "python": platform.python_version(),
+    }

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hishab.embedded import machine_memory_mb
 from tests.load.servers import Servers
 
 SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size", "server_version")
@@ -17,7 +18,7 @@ def describe(servers: Servers) -> dict[str, Any]:
     return {
         "cpu": cpu(),
         "cores": os.cpu_count(),
-        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "memory_mb": machine_memory_mb(),
         "system": f"{platform.system()} {platform.machine()}",
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

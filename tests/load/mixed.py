@@ -11,7 +11,7 @@ from tests.load.checker import Sent
 from tests.load.endings import endings_in
 from tests.load.figures import percentile, slope_per_minute
 from tests.load.generator import Answer, Job
-from tests.load.over_http import BATCHES, CONNECTIONS, TRANSFERS
+from tests.load.over_http import BATCHES, CONNECTIONS, OPEN_LOOP_SHARE, TRANSFERS
 from tests.load.payments import Payment, payments
 from tests.load.stage import Stage, answered
 from tests.load.system import EVERYTHING, System, memory_mb
@@ -21,9 +21,6 @@ BATCH = 20
 REPLAYED_SHARE = 0.05
 REPLAYED_WITHIN = 1_000
 HOT_SHARE = 0.5
-LOAD_SHARE = 0.5
-"""Of the requests a second, of all these kinds, that the system takes and applies at most. As S8's of S5."""
-
 PROBE_SECONDS = 5.0
 PROBE_REQUESTS = 20_000
 LOOK_SECONDS = 1.0
@@ -71,7 +68,7 @@ class Memory:
 def measure(stage: Stage, *, seconds: float) -> Mapping[str, float]:
     """Load for so long, at a rate that leaves room; count errors, watch memory, take the latency of answers."""
     system = stage.system(*EVERYTHING)
-    per_second = _probed_per_second(stage, system) * LOAD_SHARE
+    per_second = _probed_per_second(stage, system) * OPEN_LOOP_SHARE
     requests = _requests(stage, label="mixed", count=int(per_second * seconds))
     job = Job(
         server=system.server,
@@ -109,6 +106,7 @@ def problems(figures: Mapping[str, float]) -> list[str]:
 
 
 def _probed_per_second(stage: Stage, system: System) -> float:
+    """Say how many requests of all these kinds a second the system takes and applies at most."""
     requests = _requests(stage, label="mixed-probe", count=PROBE_REQUESTS)
     job = Job(
         server=system.server,
