@@ -76,7 +76,7 @@ def planned_early(
         connection.execute("SET plan_cache_mode = force_generic_plan")
         for name, (statement, parameters, _) in statements.items():
             numbers = {parameter: f"${n}" for n, parameter in enumerate(parameters, start=1)}
-            numbered = PARAMETER.sub(lambda found, numbers=numbers: numbers[found[1]], statement)
+            numbered = PARAMETER.sub(lambda found, numbers=numbers: numbers[found[1]], statement).replace("%%", "%")
             prepare = sql.SQL("PREPARE {} AS ").format(sql.Identifier(name)).as_bytes(connection)
             connection.execute(prepare + numbered.encode())
         _keep_plans(connection, statements)

@@ -51,12 +51,15 @@ class Timeouts:
         by_index: Every statement of the role goes by an index. While tables are new and the planner knows nothing of
             them, it would otherwise read them whole, and keep to that (14 to 27 ms for a look at the queue; measured
             on PostgreSQL 15 with 200,000 dead rows in it).
+        by_one_plan: Every statement of the role is planned once, whatever it is given. Where what it is given changes
+            little, PostgreSQL would otherwise plan it at each execution (docs/decisions/0042).
     """
 
     statement_seconds: int
     lock_seconds: int
     idle_in_transaction_seconds: int
     by_index: bool = False
+    by_one_plan: bool = False
 
     @property
     def answer_seconds_max(self) -> float:
@@ -67,7 +70,9 @@ class Timeouts:
 ANSWER_MARGIN_SECONDS: Final = 2.0
 
 API: Final = Timeouts(statement_seconds=5, lock_seconds=2, idle_in_transaction_seconds=5)
-INTAKE: Final = Timeouts(statement_seconds=5, lock_seconds=2, idle_in_transaction_seconds=5, by_index=True)
+INTAKE: Final = Timeouts(
+    statement_seconds=5, lock_seconds=2, idle_in_transaction_seconds=5, by_index=True, by_one_plan=True
+)
 # With the margin less than the 15 s within which all goes on again, whatever became of a connection (F12).
 WORKER: Final = Timeouts(statement_seconds=10, lock_seconds=5, idle_in_transaction_seconds=5, by_index=True)
 # An audit reads all there is.
@@ -142,6 +147,7 @@ def options(application_name: str, timeouts: Timeouts) -> dict[str, Any]:
         "enable_seqscan": "off" if timeouts.by_index else "on",
         # Nor put into order what an index has in order: of a lane's queue only the head is wanted.
         "enable_bitmapscan": "off" if timeouts.by_index else "on",
+        "plan_cache_mode": "force_generic_plan" if timeouts.by_one_plan else "auto",
         **_SERVER_NETWORK,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

@@ -91,6 +91,7 @@ LEDGER: Final[tuple[LiteralString, ...]] = (
     SELECT 1 + n / 4 % 2, n, id, source_id, destination_id, 1, now() FROM paid WHERE n > 55000 ORDER BY n
     """,
     "INSERT INTO lanes (lane) VALUES (2)",
+    "SELECT setval('transfer_position', 60000)",
     "UPDATE lanes SET event_number = 55000, newest_position = 55000 WHERE lane = 1",
     "ANALYZE",
 )

@@ -9,6 +9,7 @@ import pytest
 
 from hishab.embedded import PrivatePostgres
 from shared.database.acceptance import ACCEPT, READ_RECORDS, RESOLVE
+from shared.database.acceptance_at_once import ACCEPT_AT_ONCE
 from shared.database.batch_acceptance import FIND_EARLIER, READ_RECORD, READ_TRANSFER_IDS
 from shared.database.connections import WORKER, connect
 from shared.database.endings import READ_ENDED
@@ -41,6 +42,23 @@ GROUP: Final[dict[str, list[Any]]] = {
     "batch_ids": [None] * ROWS,
 }
 
+GROUP_AT_ONCE: Final[dict[str, Any]] = {
+    "owner_id": GROUP["owner_ids"],
+    "idempotency_key": [f"key-of-group-at-once-{n}" for n in range(ROWS)],
+    "source_wallet_id": GROUP["source_ids"],
+    "destination_wallet_id": GROUP["destination_ids"],
+    "destination_email": [None] * ROWS,
+    "currency": GROUP["currencies"],
+    "transfer_id": [UUID(int=200_000 + n) for n in range(ROWS)],
+    "amount_minor": GROUP["amounts"],
+    "reference": GROUP["references"],
+    "note": GROUP["notes"],
+    "metadata": GROUP["metadata"],
+    "fingerprint": GROUP["fingerprints"],
+    "lane_count": 2,
+    "is_full": False,
+}
+
 STATEMENTS: Final[dict[str, Bounded]] = {
     "which of a batch have ended": (READ_ENDED, {"ids": [UUID(int=n) for n in range(54_950, 55_050)]}, 51),
     "what a group refers to": (
@@ -68,6 +86,7 @@ STATEMENTS: Final[dict[str, Bounded]] = {
         100 * SCANNED_OF_A_ROW_MAX,
     ),
     "accepting a group": (ACCEPT, GROUP, ROWS),
+    "accepting a group at once": (ACCEPT_AT_ONCE, GROUP_AT_ONCE, ROWS * SCANNED_OF_A_ROW_MAX),
     "the records behind replays": (READ_RECORDS, {"ids": [UUID(int=n) for n in range(40, 140)]}, 200),
     "the keys of batches": (
         FIND_EARLIER,
