@@ -6,8 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from api.strict import StrictModel
-from api.transfers.schemas import NewTransfer, fingerprint_of
+from api.transfers.schemas import NewTransfer
 from shared.domain.acceptance import BatchRequest
+from shared.domain.idempotency import fingerprint
 from shared.identifiers import new_id
 
 TRANSFERS_MAX: Final = 1_000
@@ -24,6 +25,6 @@ class NewBatch(StrictModel):
             batch_id=new_id(),
             owner_id=owner_id,
             idempotency_key=idempotency_key,
-            fingerprint=fingerprint_of(self),
+            fingerprint=fingerprint({"transfers": [transfer.sent for transfer in self.transfers]}),
             transfers=[transfer.requested_in_batch(owner_id=owner_id) for transfer in self.transfers],
         )

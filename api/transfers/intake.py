@@ -258,10 +258,11 @@ class Intake(Generic[Request, Answer]):
             )
 
         answers = await self._despite_deadlocks(lambda: commit_at_once(self._doors.pool, write))
-        self._wake([answer for answer in answers if answer is not None])
+        answered = [answer for answer in answers if answer is not None]
+        self._wake(answered)
+        if len(answered) == len(requests):
+            return answered
         left = [request for request, answer in zip(requests, answers, strict=True) if answer is None]
-        if not left:
-            return [answer for answer in answers if answer is not None]
         # What is accepted stays accepted, whatever becomes of those.
         others = iter(await self._settle(left, write=self._write))
         return [next(others) if answer is None else answer for answer in answers]

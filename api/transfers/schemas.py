@@ -24,11 +24,6 @@ MetadataKey = Annotated[PlainText, Field(min_length=1, max_length=40)]
 MetadataValue = Annotated[PlainText, Field(max_length=200)]
 
 
-def fingerprint_of(asked: StrictModel) -> bytes:
-    """Recognise a request by the fields that were sent."""
-    return fingerprint(asked.model_dump(mode="json", exclude_unset=True))
-
-
 class NewTransfer(StrictModel):
     """A transfer that is asked for. Without a source it goes out of the caller's own wallet in the currency."""
 
@@ -48,9 +43,14 @@ class NewTransfer(StrictModel):
             raise ValueError(message)
         return self
 
+    @property
+    def sent(self) -> dict[str, object]:
+        """The fields that were sent, as they were read: what a request is recognised by."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
     def requested(self, *, owner_id: UUID, idempotency_key: str) -> TransferRequest:
         """Say what is asked for, in the domain's words; the fingerprint is over the fields that were sent."""
-        return self._requested(owner_id=owner_id, idempotency_key=idempotency_key, fingerprint=fingerprint_of(self))
+        return self._requested(owner_id=owner_id, idempotency_key=idempotency_key, fingerprint=fingerprint(self.sent))
 
     def requested_in_batch(self, *, owner_id: UUID) -> TransferRequest:
         """Say what is asked for as a part of a batch, whose key and fingerprint speak for it."""

@@ -36,10 +36,11 @@ def fingerprint(fields: Mapping[str, object]) -> bytes:
     """Hash the fields that the client sent: SHA-256 over canonical JSON, so order and spacing do not matter.
 
     Args:
-        fields: As they came, before any default is filled in: a default added later must not change the hash.
+        fields: As they came, before any default is filled in: a default added later must not change the hash. Beside
+            what JSON has there may be ids, which are spelt as 8-4-4-4-12 hex digits.
     """
     canonical = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
     if not canonical.isascii():
         # Stored fingerprints escape what is not ASCII, which orjson does not.
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str).encode()
     return hashlib.sha256(canonical).digest()

@@ -11,13 +11,13 @@ from shared.domain.batch import StandingBatch, TransferBatch
 from shared.domain.transfer import ACCEPTED_VERSION, ENDED_VERSION, FAILURE_MESSAGES, Ending, Status, Transfer
 
 
-def acceptance(transfer: Transfer) -> bytes:
-    """Render the body of a 202, the same bytes at every replay.
+def acceptance(transfer: Transfer) -> dict[str, Any]:
+    """Show what a 202 says of a transfer: as JSON the same bytes at every replay.
 
     A record and not a reading: made from the immutable row alone, in a frozen shape. Fields that are added later join
     `reading` only.
     """
-    return to_json(_shape(transfer, ending=None))
+    return _shape(transfer, ending=None)
 
 
 def batch_acceptance(batch: TransferBatch) -> bytes:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from shared.domain.acceptance import Accepted, AcceptedBatch, BatchRequest, Refused, TransferRequest
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable
-from shared.domain.wire import acceptance
+from shared.domain.wire import acceptance, to_json
 from tests.ledger import CURRENCY
 from tests.load.checker import Sent
 from tests.simulation.edge import Edge, Slow, Ways
@@ -140,7 +140,7 @@ class Callers:
                 self._expect(self._expected(request), REPLAY if replayed else FRESH, what=what)
                 earlier = world.model.by_key.get((request.owner_id, request.idempotency_key or ""))
                 known = earlier if earlier is not None and replayed else Known(request=request, place=place)
-                record = acceptance(transfer)
+                record = to_json(acceptance(transfer))
                 if transfer.id != known.id or known.record not in {None, record}:
                     world.complain(Invariant.IDEMPOTENCY, f"{what}: {record!r}, before {known.record!r}")
                 known.record = record
