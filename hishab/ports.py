@@ -1,5 +1,6 @@
 """Find ports that stay free while their servers start, and restart."""
 
+import atexit
 import errno
 import os
 import socket
@@ -68,4 +69,6 @@ def _hold(port: int) -> bool:
         holding.close()
         return False
     _held[port] = holding
+    # Python warns of sockets that are left open at its end.
+    atexit.register(holding.close)
     return True

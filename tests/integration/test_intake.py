@@ -57,8 +57,6 @@ SELECT count(*) FROM pg_stat_activity
 WHERE application_name = 'hishab-intake' AND datname = current_database() AND wait_event_type = 'Lock'
 """
 
-COUNT_PLANS: LiteralString = "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
-
 
 @asynccontextmanager
 async def intake_on(
@@ -179,17 +177,6 @@ class TestAccept:
         for source in sources:
             lane = ledger.value("SELECT lane FROM queue WHERE source_wallet_id = %s", source)
             assert lane == lane_of(source, lane_count=lane_count)
-
-    async def test_is_planned_once_whatever_is_asked_for(self, ledger: Ledger) -> None:
-        source, destination = ledger.wallet(), ledger.wallet()
-        pool = intake_pool(ledger.database_url, size_max=1)
-        async with intake_on(ledger, own_pool=pool) as intake:
-            for count in (1, 2, 1, 1, 3, 1, 1, 1, 1, 1, 1, 1):
-                await accept_all(intake, [ledger.request(source, destination, 1) for _ in range(count)])
-            async with pool.connection() as connection:
-                plans = await (await connection.execute(COUNT_PLANS)).fetchall()
-        # From the sixth execution on psycopg has them prepared by name; what was not is forgotten.
-        assert plans == [(7, 0)]
 
     async def test_a_refusal_leaves_the_key_free(self, ledger: Ledger) -> None:
         source, destination = ledger.wallet(), ledger.wallet()
