@@ -30,7 +30,7 @@ def accepted(acceptance: Acceptance, *, key: str, waited: Mapping[str, str] = {}
         case Accepted(transfer=transfer, replayed=replayed):
             record = wire.acceptance(transfer)
             response = Response(wire.to_json(record), status_code=202, headers=waited, media_type="application/json")
-            # As they go out: by way of a dictionary of texts they take three times as long (docs/decisions/0042).
+            # The bytes that go out, with no dictionary of texts in between (docs/decisions/0042).
             response.raw_headers += (
                 (b"location", record["links"]["self"].encode()),
                 (b"idempotency-key", key.encode()),
