@@ -25,6 +25,6 @@ class NewBatch(StrictModel):
             batch_id=new_id(),
             owner_id=owner_id,
             idempotency_key=idempotency_key,
-            fingerprint=fingerprint({"transfers": [transfer.sent for transfer in self.transfers]}),
+            fingerprint=fingerprint(self.model_dump(mode="json", exclude_unset=True)),
             transfers=[transfer.requested_in_batch(owner_id=owner_id) for transfer in self.transfers],
         )

@@ -32,8 +32,7 @@ def accepted(acceptance: Acceptance, *, key: str, waited: Mapping[str, str] = {}
             response = Response(wire.to_json(record), status_code=202, headers=waited, media_type="application/json")
             # The bytes that go out, with no dictionary of texts in between (docs/decisions/0042).
             response.raw_headers += (
-                (b"location", record["links"]["self"].encode()),
-                (b"idempotency-key", key.encode()),
+                *_place(record, key=key),
                 RETRY_SOON,
                 *((REPLAYED,) if replayed else ()),
             )
@@ -46,8 +45,10 @@ def accepted(acceptance: Acceptance, *, key: str, waited: Mapping[str, str] = {}
 
 def accepted_and_ended(transfer: Transfer, *, ending: Ending, key: str, waited: Mapping[str, str]) -> Response:
     """Answer its payer with how a transfer ended while its acceptance was held back."""
-    body = _body(StandingTransfer(transfer=transfer, ending=ending), viewer_id=transfer.owner_id)
-    return Response(body, headers={**_place(transfer, key=key), **waited}, media_type="application/json")
+    shown = show(StandingTransfer(transfer=transfer, ending=ending), viewer_id=transfer.owner_id)
+    response = Response(wire.to_json(shown), headers=waited, media_type="application/json")
+    response.raw_headers += _place(shown, key=key)
+    return response
 
 
 def reading(
@@ -60,7 +61,8 @@ def reading(
         headers["Retry-After"] = RETRY_SECONDS
     if is_known(tag, if_none_match=if_none_match):
         return Response(status_code=304, headers=headers)
-    return Response(_body(standing, viewer_id=viewer_id), headers=headers, media_type="application/json")
+    body = wire.to_json(show(standing, viewer_id=viewer_id))
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def show(standing: StandingTransfer, *, viewer_id: UUID) -> dict[str, Any]:
@@ -68,9 +70,5 @@ def show(standing: StandingTransfer, *, viewer_id: UUID) -> dict[str, Any]:
     return wire.reading(standing.transfer, ending=standing.ending, viewer_id=viewer_id)
 
 
-def _place(transfer: Transfer, *, key: str) -> dict[str, str]:
-    return {"Location": f"/v1/transfers/{transfer.id}", "Idempotency-Key": key}
-
-
-def _body(standing: StandingTransfer, *, viewer_id: UUID) -> bytes:
-    return wire.to_json(show(standing, viewer_id=viewer_id))
+def _place(shown: Mapping[str, Any], *, key: str) -> tuple[Header, Header]:
+    return (b"location", shown["links"]["self"].encode()), (b"idempotency-key", key.encode())
